@@ -389,8 +389,8 @@ typedef struct agon_score_result {
 
 /* Scores n requests; log_probs are of log_softmax(logits / temperature), temperature 0.0001 to 1e6, 0 means 1. A
  * result does not depend on the other requests. results [n]: each new (agon_score_result_free); all zero on failure.
- * AGON_EINVAL names a request (from 1) that is empty, longer than the model's context or has a token outside the
- * vocabulary. adapter NULL: the base. */
+ * AGON_EINVAL names the request (from 1, "request 3: ...") where there are several: empty, longer than the model's context, or a
+ * token outside the vocabulary. adapter NULL: the base. */
 AGON_API AGON_MUST_CHECK agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                 const agon_score_request *requests, size_t n, double temperature,
                                                 size_t n_top, agon_score_result *results);

@@ -4,6 +4,7 @@
  * of a file gets the same answers alone, among others, or in another order. */
 #include "api/models.h"
 #include "api/options.h"
+#include "api/requests.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "generate/generate.h"
@@ -177,8 +178,7 @@ agon_status agon_generate(agon_ctx *ctx, const agon_model *m, const agon_generat
         return s;
     for (size_t i = 0; i < n; i++) {
         if (requests[i].n_samples > MOST_SAMPLES - n_out)
-            return ctx_fail(ctx, AGON_EINVAL, "request %zu asks for %zu samples; one call makes at most %d", i + 1, requests[i].n_samples,
-                            MOST_SAMPLES);
+            return request_name(ctx, ctx_fail(ctx, AGON_EINVAL, "%zu samples are asked for; one call makes at most %d in all", requests[i].n_samples, MOST_SAMPLES), i, n);
         n_out += requests[i].n_samples;
     }
     s = OPTIONS_GIVEN(ctx, {"the array of completions", out, n_out});
@@ -189,11 +189,8 @@ agon_status agon_generate(agon_ctx *ctx, const agon_model *m, const agon_generat
     s = options_take(ctx, "agon_generate_options", options, sizeof g.options, &g.options);
     if (!s)
         s = make_room(&g, n, n_out);
-    for (size_t i = 0, first = 0; !s && i < n; first += requests[i++].n_samples) {
-        s = take_request(&g, &requests[i], i, first);
-        if (s && n > 1)
-            s = ctx_prefix(ctx, s, "request %zu", i + 1);
-    }
+    for (size_t i = 0, first = 0; !s && i < n; first += requests[i++].n_samples)
+        s = request_name(ctx, take_request(&g, &requests[i], i, first), i, n);
     const generate_options inner = {.max_batch = g.options.max_batch,
                                     .cache_limit_bytes = g.options.cache_limit_bytes,
                                     .on_token = on_token,

@@ -3,27 +3,29 @@
 #include "base/ctx.h"
 #include "base/memory.h"
 
-static agon_status check(agon_ctx *ctx, const model_config *c, const agon_score_request *r, size_t number) {
+static agon_status check(agon_ctx *ctx, const model_config *c, const agon_score_request *r) {
     if ((r->n_prompt && !r->prompt) || (r->n_completion && !r->completion))
-        return ctx_fail(ctx, AGON_EINVAL, "request %zu: its %s is NULL; it must be given", number, r->n_prompt && !r->prompt ? "prompt" : "completion");
+        return ctx_fail(ctx, AGON_EINVAL, "the %s is NULL; it must be given", r->n_prompt && !r->prompt ? "prompt" : "completion");
     if (r->n_prompt == 0 && r->n_completion == 0)
-        return ctx_fail(ctx, AGON_EINVAL, "request %zu has no tokens", number);
+        return ctx_fail(ctx, AGON_EINVAL, "there are no tokens");
     if (r->n_prompt > c->max_context || r->n_completion > c->max_context - r->n_prompt)
-        return ctx_fail(ctx, AGON_EINVAL, "request %zu has %zu tokens; the model's context is %zu", number, size_add(r->n_prompt, r->n_completion),
-                        c->max_context);
+        return ctx_fail(ctx, AGON_EINVAL, "there are %zu tokens; the model's context is %zu", size_add(r->n_prompt, r->n_completion), c->max_context);
     for (size_t t = 0; t < request_length(r); t++) {
         int32_t id = t < r->n_prompt ? r->prompt[t] : r->completion[t - r->n_prompt];
         if (id < 0 || (size_t)id >= c->n_vocabulary)
-            return ctx_fail(ctx, AGON_EINVAL, "request %zu: token %zu, id %d, is not in the vocabulary of %zu", number, t, (int)id,
-                            c->n_vocabulary);
+            return ctx_fail(ctx, AGON_EINVAL, "token %zu, id %d, is not in the vocabulary of %zu", t, (int)id, c->n_vocabulary);
     }
     return AGON_OK;
+}
+
+agon_status request_name(agon_ctx *ctx, agon_status s, size_t i, size_t n) {
+    return s && n > 1 ? ctx_prefix(ctx, s, "request %zu", i + 1) : s;
 }
 
 agon_status requests_check(agon_ctx *ctx, const model *m, const agon_score_request *requests, size_t n) {
     agon_status s = AGON_OK;
     for (size_t i = 0; !s && i < n; i++)
-        s = check(ctx, model_get_config(m), &requests[i], i + 1);
+        s = request_name(ctx, check(ctx, model_get_config(m), &requests[i]), i, n);
     return s;
 }
 

@@ -10,7 +10,9 @@ static inline size_t request_length(const agon_score_request *r) {
     return r->n_prompt + r->n_completion;
 }
 
-/* AGON_EINVAL names the request, from 1: without tokens, longer than the context, or a token outside the vocabulary. */
+/* Names the i-th (from 0) of n requests in the sentence of a failure: "request 1: ..."; a lone one needs no number, and 0 is no failure. Returns s. */
+agon_status request_name(agon_ctx *ctx, agon_status s, size_t i, size_t n);
+/* AGON_EINVAL: without tokens, longer than the context, or a token outside the vocabulary. */
 AGON_MUST_CHECK agon_status requests_check(agon_ctx *ctx, const model *m, const agon_score_request *requests, size_t n);
 /* How many of the n requests, from the first on, run together: at least one, at most GROUP_REQUESTS. */
 size_t requests_together(const agon_score_request *requests, size_t n);

@@ -79,7 +79,7 @@ agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *
     s = requests_check(ctx, w.m, requests, n);
     for (size_t i = 0; !s && i < n; i++)
         if (requests[i].n_completion == 0)
-            s = ctx_fail(ctx, AGON_EINVAL, "request %zu has no completion to reward", i + 1);
+            s = request_name(ctx, ctx_fail(ctx, AGON_EINVAL, "there is no completion to reward"), i, n);
     if (!s)
         s = workspace_new(ctx, 0, &w.work);
     if (s)

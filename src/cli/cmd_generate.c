@@ -22,6 +22,7 @@ typedef struct job {
     agon_generate_request *requests; /* [n] */
     int32_t **prompts;               /* [n] */
     row_sampling **own;              /* [n] a row's own options, NULL: the command's */
+    size_t *lines;                   /* [n] of the input, 0: the command's own prompt */
     size_t n, capacity, n_samples;
     preference_vectors vectors;
     agon_completion *out; /* [n * n_samples] */
@@ -41,6 +42,7 @@ static void job_free(job *j) {
     free(j->requests);
     free(j->prompts);
     free(j->own);
+    free(j->lines);
     free(j->out);
     free(j->n_done);
     vectors_free(&j->vectors);
@@ -49,7 +51,7 @@ static void job_free(job *j) {
 /* ---- reading ------------------------------------------------------------------------------------------ */
 
 /* Takes the ids and the options, also on failure. */
-static bool add_request_take(job *j, int32_t *ids, size_t n, uint64_t seed, row_sampling *own, const agon_adapter *adapter) {
+static bool add_request_take(job *j, size_t line, int32_t *ids, size_t n, uint64_t seed, row_sampling *own, const agon_adapter *adapter) {
     if (j->n == j->capacity) {
         size_t capacity = j->capacity ? 2 * j->capacity : 64;
         agon_generate_request *requests = realloc(j->requests, capacity * sizeof *requests);
@@ -58,7 +60,9 @@ static bool add_request_take(job *j, int32_t *ids, size_t n, uint64_t seed, row_
         j->prompts = prompts ? prompts : j->prompts;
         row_sampling **grown = realloc(j->own, capacity * sizeof(row_sampling *));
         j->own = grown ? grown : j->own;
-        if (!requests || !prompts || !grown) {
+        size_t *lines = realloc(j->lines, capacity * sizeof *lines);
+        j->lines = lines ? lines : j->lines;
+        if (!requests || !prompts || !grown || !lines) {
             agon_tokens_free(ids);
             row_sampling_free(own);
             return false;
@@ -67,6 +71,7 @@ static bool add_request_take(job *j, int32_t *ids, size_t n, uint64_t seed, row_
     }
     j->prompts[j->n] = ids;
     j->own[j->n] = own;
+    j->lines[j->n] = line;
     j->requests[j->n++] = (agon_generate_request){.prompt = ids,
                                                   .n_prompt = n,
                                                   .n_samples = j->n_samples,
@@ -105,7 +110,7 @@ static int read_row(job *j, const opened *o, json_t *row, size_t line) {
         return code;
     }
     uint64_t seed = (uint64_t)(own_seed ? json_integer_value(own_seed) : j->arguments->seed);
-    return add_request_take(j, ids, n, seed, own, adapter) ? EXIT_FINE : EXIT_SYSTEM;
+    return add_request_take(j, line, ids, n, seed, own, adapter) ? EXIT_FINE : EXIT_SYSTEM;
 }
 
 static int read_rows(job *j, const opened *o, char *text) {
@@ -198,7 +203,7 @@ static int generate_rows(job *j, const opened *o) {
     stream_free(&live);
     if (s == AGON_EINTERRUPTED && ferror(stdout))
         return EXIT_FINE; /* main says what was not written */
-    return s ? fail_with("generate", s, o->ctx) : EXIT_FINE;
+    return s ? fail_of_request("generate", j->lines, j->n, s, o->ctx) : EXIT_FINE;
 }
 
 /* What the command line asks for, checked by itself: a row is not to blame for it. */

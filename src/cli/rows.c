@@ -25,6 +25,17 @@ int fail_in_row(const char *name, size_t line, agon_status status, const agon_ct
     return exit_code_of(status);
 }
 
+int fail_of_request(const char *name, const size_t *lines, size_t n, agon_status status, const agon_ctx *ctx) {
+    size_t number = 0;
+    int end = 0;
+    if (n == 1 && (status == AGON_EINVAL || status == AGON_ENUMERIC))
+        return fail_in_row(name, lines[0], status, ctx);
+    if (sscanf(agon_error(ctx), "request %zu: %n", &number, &end) != 1 || !end || number < 1 || number > n)
+        return fail_with(name, status, ctx);
+    row_error(name, lines[number - 1], "%s", agon_error(ctx) + end);
+    return exit_code_of(status);
+}
+
 char *read_all(const char *name, FILE *from, size_t *n) {
     size_t capacity = 1 << 16, size = 0;
     char *text = malloc(capacity);

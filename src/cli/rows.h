@@ -30,6 +30,8 @@ agon_message *read_messages(const char *name, size_t line, const json_t *list, s
 /* "agon NAME: input line N: sentence", without the line where it is 0: the input is no file of rows. Returns the exit code. */
 int row_error(const char *name, size_t line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int fail_in_row(const char *name, size_t line, agon_status status, const agon_ctx *ctx);
+/* The same of a call with n requests, whose lines are lines [n]: the library names the one that it is about by its number. */
+int fail_of_request(const char *name, const size_t *lines, size_t n, agon_status status, const agon_ctx *ctx);
 
 typedef struct row_place {
     enum { ROW_PROMPT, ROW_COMPLETION, ROW_ANSWER } part;

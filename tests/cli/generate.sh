@@ -43,6 +43,18 @@ for t in 1 0.7; do
     same rollout score
 done
 
+# A row that cannot be answered is named by its line of the input, whatever finds it: here the model's own numbers, in a batch or alone.
+head -c -128 "$tiny" >huge.gguf # the last tensor is output_norm.weight: 32 values, which become the largest float
+for i in 1 2 3 4 5 6 7 8; do printf '\377\377\177\177\377\377\177\177\377\377\177\177\377\377\177\177'; done >>huge.gguf
+printf '\n{"prompt":"a"}\n\n{"prompt":"b"}\n' >blank
+refused 4 'generate: input line 2: sample 1: the log_prob of token 1 is not finite' "$agon" generate --model huge.gguf --json <blank
+printf '\n\n{"prompt":"a"}\n' >blank
+refused 4 'generate: input line 3: sample 1: ' "$agon" generate --model huge.gguf --json <blank
+long=5 n=0
+while [ $n -lt 12 ]; do long=$long,$long n=$((n + 1)); done
+printf '\n{"prompt":"a","completion":"b"}\n{"prompt":"a","completion":[%s]}\n' "$long" >blank
+refused 4 'score: input line 3: there are 4097 tokens; the model.s context is 2048' "$agon" score --model "$tiny" --json <blank
+
 # A temperature that a float cannot hold, or that overflows, is refused; the least is computed.
 for t in 1e-300 1e-40 9e-5 0 -1 1e7; do
     run 2 "$agon" score --model "$tiny" --json --temperature $t <scored

@@ -316,7 +316,7 @@ static void structs__that_hold_a_null_are_refused(void **state) {
     refused_saying(f, agon_chat_tokenize(f->ctx, t, &message, 1, true, &ids, &n_ids, NULL), "message 1 of 1: its content is NULL");
     agon_score_request request = {.n_prompt = 1, .completion = &token, .n_completion = 1};
     agon_score_result result = {0};
-    refused_saying(f, agon_score(f->ctx, f->m, NULL, &request, 1, 1.0, 0, &result), "request 1: its prompt is NULL");
+    refused_saying(f, agon_score(f->ctx, f->m, NULL, &request, 1, 1.0, 0, &result), "the prompt is NULL; it must be given");
     agon_pair pair = {.prompt = &token, .n_prompt = 1};
     agon_dataset *d = NULL;
     refused_saying(f, agon_dataset_from_pairs(f->ctx, t, &pair, 1, "dpo", &d), "pair 1: its prompt, chosen or rejected is NULL");
@@ -373,7 +373,7 @@ static void counts__that_no_context_holds_are_refused(void **state) {
     const int32_t token = 5;
     agon_score_request asked = {&token, 1, &token, SIZE_MAX};
     agon_score_result result = {0};
-    refused_saying(f, agon_score(f->ctx, f->m, NULL, &asked, 1, 1, 0, &result), "request 1 has 18446744073709551615 tokens; the model's context is");
+    refused_saying(f, agon_score(f->ctx, f->m, NULL, &asked, 1, 1, 0, &result), "there are 18446744073709551615 tokens; the model's context is");
     agon_generate_request wanted = {.prompt = &token, .n_prompt = SIZE_MAX, .n_samples = 1};
     agon_completion answer = {0};
     refused_saying(f, agon_generate(f->ctx, f->m, &wanted, 1, NULL, &answer), "the tokens of the prompt: their number is 18446744073709551615");

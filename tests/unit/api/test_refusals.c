@@ -147,10 +147,10 @@ static void samples__beyond_counting_are_refused(void **state) {
     fixture *f = *state;
     agon_completion out[1];
     agon_generate_request r[2] = {{.text = "a", .n_samples = SIZE_MAX}, {.text = "a", .n_samples = 2}};
-    refused(agon_generate(f->ctx, f->m, r, 1, NULL, out), "request 1 asks for 18446744073709551615 samples");
+    refused(agon_generate(f->ctx, f->m, r, 1, NULL, out), "18446744073709551615 samples are asked for");
     r[0].n_samples = 1;
     r[1].n_samples = SIZE_MAX;
-    refused(agon_generate(f->ctx, f->m, r, 2, NULL, out), "request 2 asks for");
+    refused(agon_generate(f->ctx, f->m, r, 2, NULL, out), "request 2: 18446744073709551615 samples are asked for");
     agon_train_options t = agon_train_options_default();
     agon_online_options o = agon_online_options_default();
     t.lora_rank = 2;

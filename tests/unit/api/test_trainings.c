@@ -313,7 +313,7 @@ static void adapters__tell_their_head_and_dimensions(void **state) {
     assert_int_equal(agon_reward(f->ctx, f->m, rewards, asked, 2, results), AGON_EINVAL);
     assert_non_null(strstr(agon_error(f->ctx), "request 2: token 1, id 1073741824, is not in the vocabulary"));
     assert_int_equal(agon_reward(f->ctx, f->m, rewards, &nothing, 1, results), AGON_EINVAL);
-    assert_string_equal(agon_error(f->ctx), "request 1 has no completion to reward");
+    assert_string_equal(agon_error(f->ctx), "there is no completion to reward");
 
     agon_dataset_options read = agon_dataset_options_default();
     read.dimensions = names;
