@@ -1,6 +1,7 @@
 /* agon.h, models: finding, opening, tokens. */
 #include "api/models.h"
 #include "api/options.h"
+#include "api/result_files.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
@@ -306,6 +307,20 @@ agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json)
     return json_give_take(ctx, object, json);
 }
 
+/* The folder of a training of several dimensions that lost the adapter for all of them: the PEFT files beside it are of one vector only. */
+static agon_status check_dimensions(agon_ctx *ctx, const char *folder) {
+    char *whole = path_join(folder, RESULT_DIMENSIONS), *account = path_join(folder, "training.json");
+    agon_status s = whole && account ? AGON_OK : ctx_no_memory(ctx);
+    json_t *training = NULL;
+    if (!s && !file_exists(whole) && file_exists(account) && json_read_file(NULL, account, &training) == AGON_OK && json_object_get(training, "dimensions"))
+        s = ctx_fail(ctx, AGON_ENOTFOUND, "%s was trained for several dimensions, but %s is gone; train it anew, or copy adapter_config.json and "
+                     "adapter_model.safetensors, the even vector's, to a folder of their own", folder, RESULT_DIMENSIONS);
+    json_decref(training);
+    free(whole);
+    free(account);
+    return s;
+}
+
 agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder, agon_adapter **out) {
     agon_status s = OPTIONS_GIVEN(ctx, {"the place for the adapter", out, 1}, {"the model", m, folder ? 1 : 0});
     if (s)
@@ -321,6 +336,8 @@ agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *fo
         return ctx_no_memory(ctx);
     bool is_version = false;
     s = versions_adapter(ctx, m->m, folder, &is_version, &a->a);
+    if (!s && !is_version)
+        s = check_dimensions(ctx, folder);
     if (!s && !is_version)
         s = adapter_open(ctx, m->m, folder, &a->a);
     if (s) {

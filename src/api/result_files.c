@@ -3,12 +3,11 @@
 #include "base/file.h"
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors", "panacea.safetensors",
+static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors", RESULT_DIMENSIONS,
                                     "config.json", "model.safetensors", "reward_scale.json"};
 enum { N_NAMES = sizeof names / sizeof *names };
 
@@ -19,13 +18,13 @@ const char *result_files_find(int folder) {
     return NULL;
 }
 
-const char *result_files_missing(int folder) {
+const char *result_files_missing(int folder, bool dimensions) {
     static const char *const wholes[][2] = {{"adapter_config.json", "adapter_model.safetensors"}, {"config.json", "model.safetensors"}};
     const char *missing = NULL;
     for (size_t i = 0; i < sizeof wholes / sizeof *wholes; i++) {
         const bool config = faccessat(folder, wholes[i][0], F_OK, 0) == 0, weights = faccessat(folder, wholes[i][1], F_OK, 0) == 0;
         if (config && weights)
-            return NULL;
+            return dimensions && faccessat(folder, RESULT_DIMENSIONS, F_OK, 0) != 0 ? RESULT_DIMENSIONS : NULL;
         if (!missing && (config || weights))
             missing = wholes[i][config];
     }

@@ -105,7 +105,7 @@ agon_status training_folder_no_input(const training_folder *f, const char *model
 
 agon_status training_folder_has_result(const training_folder *f, const char *below) {
     const int folder = below ? openat(f->lock, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : f->lock;
-    const char *missing = folder >= 0 ? result_files_missing(folder) : "what it made";
+    const char *missing = folder >= 0 ? result_files_missing(folder, json_object_get(f->manifest, "dimensions") != NULL) : "what it made";
     if (below && folder >= 0)
         close(folder);
     return missing ? ctx_fail(f->ctx, AGON_ENOTFOUND, "%s%s%s: the training is done, but %s is gone; --overwrite trains anew", f->path, below ? "/" : "",

@@ -78,7 +78,7 @@ same own out
 run 0 "$agon" export --model "$tiny" --adapter whole --preference 0.3,0.7 --format hf --dtype f32 --compute f32 --output merged --json
 awk "BEGIN { exit !($(field merge_error out) < 1e-3) }" || fail "merged: off by $(field merge_error out)"
 # The PEFT files that training leaves are the even vector's.
-cp -r whole even && rm even/panacea.safetensors
+mkdir even && cp whole/adapter_config.json whole/adapter_model.safetensors even
 run 0 "$agon" score --model "$tiny" --adapter whole --json <ask.jsonl
 cp out own
 run 0 "$agon" score --model "$tiny" --adapter even --json <ask.jsonl
@@ -95,6 +95,14 @@ a=$(score ' the number' --adapter helpful) b=$(score ' the number' --adapter all
 awk "BEGIN { exit !(($a - $b) ^ 2 < 1e-6) }" || fail "a soup of one is $b, not $a"
 a=$(score ' no' --adapter soup) b=$(score ' no' --adapter helpful)
 awk "BEGIN { exit !($a > $b) }" || fail "the soup has nothing of the second: $a, $b"
+
+# ---- a finished training that lost the adapter for all vectors: by the training itself and by what reads it, at a vector or not
+cp -r whole lost && rm lost/panacea.safetensors
+refused 3 'panacea.safetensors is gone; --overwrite trains anew' "$agon" train sft $options --output lost --checkpoint-every 10 --json
+refused 3 'lost was trained for several dimensions, but panacea.safetensors is gone' "$agon" generate --model "$tiny" --adapter lost a
+refused 3 'panacea.safetensors is gone' "$agon" generate --model "$tiny" --adapter lost --preference 0.5,0.5 a
+refused 3 'panacea.safetensors is gone' "$agon" soup --model "$tiny" --adapter lost --adapter helpful --weights 0.5,0.5 --output mixed
+refused 3 'panacea.safetensors is gone' "$agon" export --model "$tiny" --adapter lost --format peft --output mixed
 
 # ---- refused in one sentence
 refused 4 'the adapter.s dimensions are 2: helpful, harmless' "$agon" generate --model "$tiny" --adapter whole --preference 0.2,0.3,0.5 a
