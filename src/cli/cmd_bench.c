@@ -97,11 +97,15 @@ static int run(int argc, char **argv) {
         return code;
     if (!a.group)
         return usage_error(&command_bench, "name what to measure: matmul or stream");
+    if (strcmp(a.group, "matmul") != 0 && strcmp(a.group, "stream") != 0)
+        return usage_error(&command_bench, "'%.40s' is neither matmul nor stream", a.group);
     const char *stray = stray_option(argc, argv, specs, a.group);
     if (stray)
         return usage_error(&command_bench, "%s has no effect on %.40s", stray, a.group);
     if (a.runs < 1 || a.out < 0 || a.in < 0 || a.rows < 0)
         return usage_error(&command_bench, "--runs must be 1 or more, sizes 0 (the usual ones) or more");
+    if ((a.out == 0) != (a.in == 0))
+        return usage_error(&command_bench, "--out and --in go together");
     return strcmp(a.group, "stream") == 0 ? measure_model(&a) : measure(&a);
 }
 

@@ -82,7 +82,8 @@ static int finish_output(int code) {
 static int run_command(int argc, char **argv) {
     bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0);
     bool version = argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0);
-    if (argc < 2 || (help && argc == 2)) {
+    const bool of_all = help && (argc == 2 || (argc == 3 && (strcmp(argv[2], "help") == 0 || strcmp(argv[2], "version") == 0)));
+    if (argc < 2 || of_all) {
         print_help(argc < 2 ? stderr : stdout);
         return argc < 2 ? EXIT_USAGE : EXIT_FINE;
     }

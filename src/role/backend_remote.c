@@ -484,8 +484,7 @@ static agon_status check_key(agon_ctx *ctx, const char *key_env) {
         return AGON_OK;
     const char *key = getenv(key_env);
     if (!key || !*key)
-        return ctx_fail(ctx, AGON_EINVAL,
-                        "the environment variable %s, named by 'key_env', is not set", key_env);
+        return ctx_fail(ctx, AGON_ENOTFOUND, "the environment variable %s, named by 'key_env', is not set; export it with the server's key", key_env);
     for (const char *p = key; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             return ctx_fail(ctx, AGON_EINVAL,

@@ -41,8 +41,8 @@ field share_of_read out | awk '!($1 > 0) { bad = 1 } END { exit bad }' || fail "
 run 0 "$agon" bench stream --model "$tiny" --runs 1
 says out '^stream +[0-9.]+ tokens/s, [0-9.]+ GB/s of weights: [0-9.]+% of what a plain reader of as many bytes gets$'
 run 3 "$agon" bench stream --model none.gguf; one_sentence
-run 3 "$agon" bench nothing; one_sentence
+refused 2 "'nothing' is neither matmul nor stream" "$agon" bench nothing
 run 2 "$agon" bench; one_sentence
-run 4 "$agon" bench matmul --out 16; one_sentence
+refused 2 '--out and --in go together' "$agon" bench matmul --out 16
 AGON_MEMORY=1 run 5 "$agon" bench matmul --out 16 --in 16 --rows 1; one_sentence
 done_testing

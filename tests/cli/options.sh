@@ -75,6 +75,11 @@ for words in "version now" "--version now" "help score now"; do
     one_sentence
 done
 run 0 "$agon" help score
+for words in "help help" "help version" "--help help"; do
+    # shellcheck disable=SC2086
+    run 0 "$agon" $words
+    says out 'usage: agon COMMAND'
+done
 run 4 "$agon" status --workspace ''
 says err 'the workspace is an empty text'
 

@@ -357,7 +357,7 @@ static void remote__bad_settings_are_refused(void **state) {
     }
     backend_remote_options o = {
         .url = "https://host/v1", .model = "m", .key_env = "AGON_NO_SUCH_KEY"};
-    assert_int_equal(backend_remote_new(ctx, &o, &b), AGON_EINVAL);
+    assert_int_equal(backend_remote_new(ctx, &o, &b), AGON_ENOTFOUND);
     assert_non_null(strstr(agon_error(ctx), "AGON_NO_SUCH_KEY"));
     setenv("AGON_TEST_KEY", "a\r\nX-Evil: 1", 1);
     o.key_env = "AGON_TEST_KEY";
