@@ -3,11 +3,11 @@
 #include "api/options.h"
 #include "api/workspaces.h"
 #include "base/buffer.h"
-#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "recipe/cost.h"
 #include "recipe/own_rows.h"
 #include "recipe/recipe.h"
 #include "recipe/run_file.h"
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { MOST_GATE_ITEMS = 50 }; /* each is two verdicts of people an attempt */
-enum { MOST_QUERIES = 1000000, MOST_NAMED = 20, RATE_PROMPT = 256 };
+enum { MOST_QUERIES = 1000000, MOST_NAMED = 20 };
 
 /* ---- the queries --------------------------------------------------------------------------------------- */
 
@@ -48,7 +48,7 @@ static agon_status read_queries(agon_ctx *ctx, const char *path, own_rows *own) 
     return s;
 }
 
-/* ---- this machine's rate ------------------------------------------------------------------------------- */
+/* ---- what it costs here -------------------------------------------------------------------------------- */
 
 /* The model a run would use; NULL where there is none. Only memory fails. */
 static agon_status open_model(agon_ctx *ctx, agon_model **m) {
@@ -61,32 +61,6 @@ static agon_status open_model(agon_ctx *ctx, agon_model **m) {
     return s == AGON_ENOMEM || s == AGON_EINTERRUPTED ? s : AGON_OK;
 }
 
-/* Forward tokens a second over about one second; 0 where there is no model. Only memory fails. */
-static agon_status measure_rate(agon_ctx *ctx, agon_model *m, double *rate) {
-    int32_t prompt[RATE_PROMPT];
-    agon_status s = AGON_OK;
-    *rate = 0;
-    if (!m)
-        return AGON_OK;
-    int32_t vocabulary = (int32_t)model_get_config(m->m)->n_vocabulary;
-    for (int32_t i = 0; i < RATE_PROMPT; i++)
-        prompt[i] = (i * 7 + 5) % vocabulary;
-    const agon_score_request request = {prompt, RATE_PROMPT / 2, prompt + RATE_PROMPT / 2, RATE_PROMPT / 2};
-    double began = 0, tokens = 0;
-    for (int round = 0; !s && (round < 2 || monotonic_seconds() - began < 1.0); round++) {
-        agon_score_result result = {0};
-        s = agon_score(ctx, m, NULL, &request, 1, 0, 0, &result);
-        agon_score_result_free(&result);
-        if (round == 0) /* the first pass reads the weights from disk */
-            began = monotonic_seconds();
-        else
-            tokens += RATE_PROMPT;
-    }
-    if (!s && monotonic_seconds() > began)
-        *rate = tokens / (monotonic_seconds() - began);
-    return s == AGON_ENOMEM || s == AGON_EINTERRUPTED ? s : AGON_OK;
-}
-
 /* The plan of a run file: tokens, labels, minutes, and with a model what it takes of memory. */
 static agon_status make_plan(agon_ctx *ctx, const run_config *config, double *rate, json_t **cost) {
     agon_model *m = NULL;
@@ -94,8 +68,10 @@ static agon_status make_plan(agon_ctx *ctx, const run_config *config, double *ra
     agon_status s = open_model(ctx, &m);
     if (!s && m)
         s = recipe_memory(ctx, m->m, config, &memory);
-    if (!s)
-        s = measure_rate(ctx, m, rate);
+    if (!s && m)
+        s = cost_rate(ctx, m->m, rate);
+    if (s == AGON_ENUMERIC)
+        s = AGON_OK; /* time is not known then */
     if (!s)
         s = recipe_cost(ctx, config, *rate, cost);
     if (!s)

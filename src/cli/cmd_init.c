@@ -74,7 +74,7 @@ static void print_plan(const json_t *plan) {
     print_counts("labels:", json_object_get(cost, "labels"));
     print_memory(json_object_get(cost, "memory"));
     if (json_is_number(minutes))
-        printf("time:     about %s at the %.0f tokens a second measured here\n",
+        printf("time:     about %s where nothing else runs, at the %.0f tokens a second measured here\n",
                duration_text(60 * json_number_value(minutes), took), json_number_value(rate));
     else
         puts("time:     not known: no model was found to measure with (set AGON_MODEL, or run `make model`)");

@@ -4,6 +4,7 @@
 #ifndef RECIPE_COST_H
 #define RECIPE_COST_H
 
+#include "model/model.h"
 #include "recipe/run_config.h"
 
 /* Tokens of a usual query in a chat template, of an answer, and of a word problem's working: measured over the task families. */
@@ -22,5 +23,9 @@ void cost_answers(expected *t, double n, double prompt, double samples, double l
 void cost_suites(const run_config *r, double versions, expected *t);
 /* Examples in a training: what passes of `answers`, as far as the real ones allow. */
 double cost_examples(const run_config *r, double real, double answers);
+
+/* Tokens a second that the model reads on the context's threads where nothing else runs: by processor time, the best of a few passes, so that it does not
+ * follow what else the machine does at the moment. Never part of a result. AGON_ENOMEM, AGON_ENUMERIC. */
+AGON_MUST_CHECK agon_status cost_rate(agon_ctx *ctx, const model *m, double *tokens_per_second);
 
 #endif

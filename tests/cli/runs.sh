@@ -25,6 +25,8 @@ tells 3 "none.gguf" env AGON_MODEL="$work/none.gguf" "$agon" run absent.yaml --w
 tells 4 "absent.yaml" env AGON_MODEL="$work/absent.yaml" "$agon" run absent.yaml
 printf 'model: "%s"\ncritic:\n  backend: remote\n' "$tiny" >remote.yaml
 tells 4 "critic: backend remote needs url" "$agon" run remote.yaml
+printf 'model: "%s"\ncritic: {backend: remote, url: "https://localhost/v1", name: m, key_env: AGON_NO_SUCH_KEY}\n' "$tiny" >remote.yaml
+tells 3 "the environment variable AGON_NO_SUCH_KEY, named by 'key_env', is not set" "$agon" run remote.yaml
 printf 'model: "%s"\ntasks: {file: nowhere.jsonl}\n' "$tiny" >rowless.yaml
 tells 3 "nowhere.jsonl" "$agon" run rowless.yaml
 [ ! -e rowless.agon ] || fail "a workspace was left behind where the queries are missing"
@@ -94,6 +96,19 @@ has out '4 ask nearly what another one asks, or share its "group": of each of th
 printf '{"query":"Why?","group":7}\n' >seven.jsonl
 tells 4 "seven.jsonl:1: 'group'" "$agon" init seven.jsonl
 
+# What a run will take does not follow what else the machine does just now.
+AGON_MODEL=$tiny run 0 "$agon" init many.jsonl --output quiet.yaml --json
+quiet=$(field tokens_per_second out)
+busy=
+for i in $(seq $((2 * $(nproc)))); do
+    while :; do :; done &
+    busy="$busy $!"
+done
+AGON_MODEL=$tiny run 0 "$agon" init many.jsonl --output busy.yaml --json
+# shellcheck disable=SC2086
+kill $busy
+awk "BEGIN { exit !($(field tokens_per_second out) > 0.6 * $quiet) }" || fail "beside other work $(field tokens_per_second out) tokens a second, $quiet without"
+
 # Who judges which rows, and what that means.
 printf '%s\n' '{"query":"2 + 2?","answer":4}' '{"query":"Capital of France?","answer":"Paris"}' '{"query":"And of Spain?","answer":"Madrid","verifier":"exact"}' \
     '{"query":"Name a colour.","answer":"red","verifier":"contains"}' >judged.jsonl
@@ -108,7 +123,11 @@ has out "only people can judge 2, so the file says human: {backend: queue}"
 
 # ---- what nobody knows is no number: a sealed run's shares
 sealed_run "$tiny" >sealed.yaml
-run 0 "$agon" run sealed.yaml --quiet
+run 0 "$agon" run sealed.yaml
+says out 'time: less than a minute on [0-9]+ threads where nothing else runs'
+run 0 "$agon" run sealed.yaml # which is done already
+count
+if grep -q 'time: ' out; then fail "a run that had begun is foretold"; fi
 run 0 "$agon" status --workspace sealed.agon
 says out '(promoted|rejected) +- -> +- \[[-+.0-9]+, [-+.0-9]+\], n 4$'
 
