@@ -177,19 +177,37 @@ static agon_status record_gate(loop *l, const held_out_result *r, const gate_evi
     return s;
 }
 
-/* Gates of other runs in this workspace that counted half or more of this one's held-out queries: each of them was a look at the same queries, as an earlier
- * attempt is. In a user's file the same fifth is held out in every run. */
-static agon_status find_earlier(void *arg, json_t **result) {
+agon_status loop_earlier_gates(agon_ctx *ctx, store *store, const char *run, const json_t *held_out, size_t n_held_out, int64_t *n) {
     static const char sql[] =
-        "WITH mine AS MATERIALIZED (SELECT DISTINCT q.body FROM text a JOIN text q ON q.id = a.parent WHERE a.run = ?1 AND a.iteration = ?2 AND a.kind = 'evaluation')"
-        " SELECT count(*) FROM gate g WHERE g.run <> ?1 AND 2 * (SELECT count(DISTINCT q.body) FROM text a JOIN text q ON q.id = a.parent WHERE a.run = g.run"
-        " AND a.iteration = g.iteration AND a.kind = 'evaluation' AND q.body IN (SELECT body FROM mine)) >= max(1, (SELECT count(*) FROM mine))";
-    cast *c = arg;
-    json_t *parameters = json_pack("[sI]", run_id(c->run), (json_int_t)c->actors.iteration);
-    int64_t n = 0;
-    agon_status s = json_made(c->actors.ctx, parameters);
+        "WITH mine AS MATERIALIZED (SELECT DISTINCT value AS body FROM json_each(?2))"
+        " SELECT count(*) FROM gate g JOIN run r ON r.id = g.run WHERE r.name <> ?1 AND 2 * (SELECT count(DISTINCT q.body) FROM text a JOIN text q ON q.id = a.parent"
+        " WHERE a.run = g.run AND a.iteration = g.iteration AND a.kind = 'evaluation' AND q.body IN (SELECT body FROM mine)) >= max(1, ?3)";
+    char *list = json_dumps(held_out, JSON_COMPACT);
+    json_t *parameters = json_pack("[ss?I]", run, list, (json_int_t)n_held_out);
+    agon_status s = list ? json_made(ctx, parameters) : ctx_no_memory(ctx);
     if (!s)
-        s = store_query_int(c->actors.store, sql, parameters, &n);
+        s = store_query_int(store, sql, parameters, n);
+    json_decref(parameters);
+    free(list);
+    return s;
+}
+
+static agon_status find_earlier(void *arg, json_t **result) {
+    static const char sql[] = "SELECT DISTINCT q.body FROM text a JOIN text q ON q.id = a.parent WHERE a.run = ?1 AND a.iteration = ?2 AND a.kind = 'evaluation'";
+    cast *c = arg;
+    json_t *parameters = json_pack("[sI]", run_id(c->run), (json_int_t)c->actors.iteration), *rows = NULL, *bodies = json_array(), *row;
+    int64_t n = 0;
+    size_t i;
+    agon_status s = bodies ? json_made(c->actors.ctx, parameters) : ctx_no_memory(c->actors.ctx);
+    if (!s)
+        s = store_query_json(c->actors.store, sql, parameters, &rows);
+    json_array_foreach(rows, i, row)
+        if (!s && json_array_append(bodies, json_object_get(row, "body")) != 0)
+            s = ctx_no_memory(c->actors.ctx);
+    if (!s)
+        s = loop_earlier_gates(c->actors.ctx, c->actors.store, c->config->name, bodies, json_array_size(bodies), &n);
+    json_decref(bodies);
+    json_decref(rows);
     json_decref(parameters);
     if (!s)
         *result = json_pack("{sI}", "gates", (json_int_t)n);

@@ -33,26 +33,35 @@ static size_t n_for_people(const run_config *config, const own_rows *own) {
 }
 
 /* Of the attempts that the run file allows, the first on which no outcome of the held-out queries could show a gain. Each may spend less than
- * the one before. */
-static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
+ * the one before, also than those of other runs of the workspace. */
+static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const own_rows *own, const run_past *past, json_t *sentences) {
     const bool cells = config->tasks.cells.n > 0 || !config->tasks.file;
     const size_t drawn = cells ? (size_t)config->evaluate.tasks : 0, people = n_for_people(config, own), n = n_verifiable(own) + drawn + people;
     const bool more_people = has_queue(config) && own->n_held_out_unverifiable > people;
-    size_t attempt = 1;
-    char held_out[560] = "", effect[100] = "no candidate can be promoted", asked[100] = "";
-    while (attempt <= (size_t)config->iterations && gate_least_gains(config->gate.alpha, attempt) <= n)
+    int64_t n_earlier = 0;
+    char held_out[560] = "", effect[100] = "no candidate can be promoted", asked[100] = "", before[120] = "";
+    agon_status s = AGON_OK;
+    if (past->store && own->n_held_out > 0 && (past->rules == 0 || past->rules >= 12))
+        s = loop_earlier_gates(ctx, past->store, config->name, own->held_out, own->n_held_out + drawn, &n_earlier);
+    if (s)
+        return s;
+    const size_t first = 1 + (size_t)(past->n_gates + n_earlier), end = 1 + (size_t)(config->iterations + n_earlier);
+    size_t attempt = first;
+    while (attempt < end && gate_least_gains(config->gate.alpha, attempt) <= n)
         attempt++;
-    if (attempt > (size_t)config->iterations || strcmp(config->learner.by.backend, "local") != 0) /* else nothing is trained */
+    if (attempt >= end || strcmp(config->learner.by.backend, "local") != 0) /* else nothing is trained */
         return AGON_OK;
+    if (n_earlier > 0)
+        snprintf(before, sizeof before, " (gates of other runs in this workspace decided on them already, %lld times)", (long long)n_earlier);
     if (own->n > 0)
         snprintf(held_out, sizeof held_out, " (%zu of the %zu in %.300s are held out, a fixed fifth by a hash of the text; %zu of them have an answer or a verifier%s)",
                  own->n_held_out, own->n, config->tasks.file, n_verifiable(own), drawn ? "; the others are generated" : "");
-    if (attempt > 1)
+    if (attempt > first)
         snprintf(effect, sizeof effect, "from attempt %zu on no candidate can be promoted", attempt);
     if (people > 0)
         snprintf(asked, sizeof asked, " and people are asked about %zu more", people);
-    return say(ctx, sentences, "of the held-out queries at most %zu can be verified%s%s, but the gate's G1 asks for a gain on %zu at least: %s; %s%s", n - people, held_out,
-               asked, gate_least_gains(config->gate.alpha, attempt), effect, more_people ? "raise human.gate_items, so that people judge held-out answers, or " : "",
+    return say(ctx, sentences, "of the held-out queries at most %zu can be verified%s%s, but the gate's G1 asks for a gain on %zu at least%s: %s; %s%s", n - people, held_out,
+               asked, gate_least_gains(config->gate.alpha, attempt), before, effect, more_people ? "raise human.gate_items, so that people judge held-out answers, or " : "",
                own->n > 0 ? "add rows with an answer or a verifier, about five for each that is missing (a run that began keeps the rows it read)" : "raise evaluate.tasks");
 }
 
@@ -83,7 +92,7 @@ static agon_status warn_of_all_rows(agon_ctx *ctx, const run_config *config, con
                (long long)config->learner.samples);
 }
 
-static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
+static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const own_rows *own, const run_past *past, json_t *sentences) {
     agon_status s = AGON_OK;
     if (own->n_unverifiable > 0 && strcmp(config->human.backend, "simulated") == 0)
         s = say(ctx, sentences, "human.backend is simulated: that expert judges by the verifier, so it can judge none of the %zu of %zu queries in %.300s that have "
@@ -104,17 +113,18 @@ static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const 
         s = warn_of_all_rows(ctx, config, own, sentences);
     if (!s)
         s = warn_of_approval(ctx, config, own, sentences);
-    return s ? s : warn_of_gate(ctx, config, own, sentences);
+    return s ? s : warn_of_gate(ctx, config, own, past, sentences);
 }
 
-agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, bool each_alone, json_t *sentences) {
+agon_status loop_warn(agon_ctx *ctx, const run_config *config, const run_past *past, json_t *sentences) {
     own_rows own;
-    agon_status s = own_rows_of_run(ctx, config, queries, each_alone, &own);
+    const bool each_alone = past->rules > 0 && past->rules < 13;
+    agon_status s = own_rows_of_run(ctx, config, past->queries, each_alone, &own);
     const bool unread = s && s != AGON_ENOMEM && s != AGON_EINTERRUPTED; /* the run says what is wrong with the rows */
     if (unread)
         s = AGON_OK;
     else if (!s && (own.n > 0 || !config->tasks.file))
-        s = warn_of_tasks(ctx, config, &own, sentences);
+        s = warn_of_tasks(ctx, config, &own, past, sentences);
     own_rows_free(&own);
     return s;
 }

@@ -57,6 +57,8 @@ static agon_status count_sides(counter *c, bool each_alone) {
         own->n_unverifiable += c->rows[i].unverifiable;
         own->n_held_out += texts[i].held_out;
         own->n_held_out_unverifiable += texts[i].held_out && c->rows[i].unverifiable;
+        if (texts[i].held_out && json_array_append_new(own->held_out, json_string(c->rows[i].text)) != 0)
+            s = ctx_no_memory(c->ctx);
         together[texts[i].with]++;
     }
     for (size_t i = 0; i < c->n && !s; i++)
@@ -116,8 +118,8 @@ static agon_status count_tasks(counter *c, const json_t *tasks) {
 /* Of tasks, NULL: of the file. */
 static agon_status count(agon_ctx *ctx, const json_t *tasks, const char *path, bool each_alone, json_bad_line bad, void *arg, own_rows *out) {
     counter c = {.ctx = ctx, .seen = json_object(), .bad = bad, .arg = arg, .own = out};
-    *out = (own_rows){.verifiers = json_object()};
-    agon_status s = !c.seen || !out->verifiers ? ctx_no_memory(ctx) : tasks ? count_tasks(&c, tasks) : jsonl_read_lenient(ctx, path, count_row, refuse, &c);
+    *out = (own_rows){.verifiers = json_object(), .held_out = json_array()};
+    agon_status s = !c.seen || !out->verifiers || !out->held_out ? ctx_no_memory(ctx) : tasks ? count_tasks(&c, tasks) : jsonl_read_lenient(ctx, path, count_row, refuse, &c);
     if (!s)
         s = count_sides(&c, each_alone);
     for (size_t i = 0; i < c.n; i++) {
@@ -145,5 +147,6 @@ agon_status own_rows_of_run(agon_ctx *ctx, const run_config *config, const json_
 
 void own_rows_free(own_rows *own) {
     json_decref(own->verifiers);
-    own->verifiers = NULL;
+    json_decref(own->held_out);
+    own->verifiers = own->held_out = NULL;
 }

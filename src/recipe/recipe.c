@@ -62,30 +62,30 @@ agon_status recipe_memory(agon_ctx *ctx, const model *m, const run_config *confi
     return s;
 }
 
-/* The tasks of tasks.file that a run of this name has read: *out new, NULL: none. The file may be gone since. *each_alone (NULL allowed): it began
- * before rules 13 and holds each of them out or not by itself. */
-static agon_status recorded_queries(const cast *c, json_t **out, bool *each_alone) {
+/* A run of this name that is there already; the file that its queries are of may be gone since. out->queries new. */
+static agon_status find_past(const cast *c, run_past *out) {
+    static const char sql[] = "SELECT b.result ->> 'rules' AS rules, (SELECT count(*) FROM gate g WHERE g.run = r.id) AS gates, s.result AS result_json FROM run r"
+                              " LEFT JOIN step b ON b.run = r.id AND b.path = 'begin' LEFT JOIN step s ON s.run = r.id AND s.kind = 'read_queries' WHERE r.name = ?1";
     json_t *name = json_pack("[s]", c->config->name), *rows = NULL;
-    const json_t *row;
     agon_status s = json_made(c->actors.ctx, name);
     if (!s)
-        s = store_query_json(c->actors.store, "SELECT s.result AS result_json, b.result ->> 'rules' AS rules FROM step s JOIN run r ON r.id = s.run"
-                                              " LEFT JOIN step b ON b.run = s.run AND b.path = 'begin' WHERE r.name = ?1 AND s.kind = 'read_queries'", name, &rows);
-    row = json_array_get(rows, 0);
-    *out = json_incref(json_object_get(json_object_get(row, "result"), "queries"));
-    if (each_alone)
-        *each_alone = row && field_int(row, "rules") < 13;
+        s = store_query_json(c->actors.store, sql, name, &rows);
+    const json_t *row = json_array_get(rows, 0);
+    const int64_t rules = row ? field_int(row, "rules") : 0;
+    *out = (run_past){.store = c->actors.store, .queries = json_incref(json_object_get(json_object_get(row, "result"), "queries"))};
+    out->rules = out->queries && rules == 0 ? 1 : rules; /* of the first runs it was not recorded */
+    out->n_gates = row ? field_int(row, "gates") : 0;
     json_decref(rows);
     json_decref(name);
     return s;
 }
 
-static agon_status warnings(agon_ctx *ctx, const run_config *config, const json_t *queries, bool each_alone, json_t **out) {
+static agon_status warnings(agon_ctx *ctx, const run_config *config, const run_past *past, json_t **out) {
     const recipe *r = NULL;
     json_t *sentences = json_array();
     agon_status s = sentences ? recipe_find(ctx, config->recipe, &r) : ctx_fail(ctx, AGON_ENOMEM, "no memory for warnings");
     if (!s && r->warn)
-        s = r->warn(ctx, config, queries, each_alone, sentences);
+        s = r->warn(ctx, config, past, sentences);
     if (s)
         json_decref(sentences);
     else
@@ -94,18 +94,14 @@ static agon_status warnings(agon_ctx *ctx, const run_config *config, const json_
 }
 
 agon_status recipe_warnings(agon_ctx *ctx, const run_config *config, json_t **out) {
-    return warnings(ctx, config, NULL, false, out);
+    return warnings(ctx, config, &(run_past){0}, out);
 }
 
 /* Not in the log: it is said at each start. */
-static agon_status warn(const cast *c, recipe_observer observer, void *arg) {
-    json_t *queries = NULL, *sentences = NULL, *sentence;
-    bool each_alone = false;
+static agon_status warn(const cast *c, const run_past *past, recipe_observer observer, void *arg) {
+    json_t *sentences = NULL, *sentence;
     size_t i;
-    agon_status s = observer ? recorded_queries(c, &queries, &each_alone) : AGON_OK;
-    if (!s && observer)
-        s = warnings(c->actors.ctx, c->config, queries, each_alone, &sentences);
-    json_decref(queries);
+    agon_status s = observer ? warnings(c->actors.ctx, c->config, past, &sentences) : AGON_OK;
     json_array_foreach(sentences, i, sentence) {
         char message[1100];
         json_t *data = json_pack("{sO}", "warning", sentence);
@@ -119,16 +115,37 @@ static agon_status warn(const cast *c, recipe_observer observer, void *arg) {
 }
 
 /* Before anything is journaled. Without a local model there is nothing to forecast. */
-static agon_status admit(const recipe *r, const cast *c, recipe_observer observer, void *arg) {
+static agon_status admit(const recipe *r, const cast *c, const run_past *past, recipe_observer observer, void *arg) {
     forecast f;
-    json_t *queries = NULL;
     if (!c->model || !r->memory)
         return AGON_OK;
-    agon_status s = recorded_queries(c, &queries, NULL);
-    if (!s)
-        s = r->memory(c->actors.ctx, c->model, c->config, queries, &f);
-    json_decref(queries);
+    agon_status s = r->memory(c->actors.ctx, c->model, c->config, past->queries, &f);
     return s ? s : cast_admit(&f, c->config, observer, arg);
+}
+
+/* About how long a run that begins now will take, where all of it is done here. As memory's: of this machine, and not in the log. */
+static agon_status tell_time(const cast *c, const run_past *past, recipe_observer observer, void *arg) {
+    const run_config *r = c->config;
+    const char *const backends[] = {r->attacker.by.backend, r->learner.by.backend, r->critic.by.backend};
+    double rate = 0;
+    json_t *cost = NULL;
+    bool here = observer && c->model && past->rules == 0;
+    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
+        here &= strcmp(backends[i], "local") == 0;
+    agon_status s = here ? cost_rate(c->actors.ctx, c->model, &rate) : AGON_OK;
+    if (!s && rate > 0)
+        s = recipe_cost(c->actors.ctx, r, rate, &cost);
+    const double minutes = json_number_value(json_object_get(cost, "minutes"));
+    if (!s && cost) {
+        char about[40] = "less than a minute", message[160];
+        if (minutes >= 1)
+            snprintf(about, sizeof about, "about %.0f minutes", minutes);
+        snprintf(message, sizeof message, "time: %s on %d threads where nothing else runs", about, c->actors.ctx->n_threads);
+        const recipe_progress p = {.stage = "plan", .unit = "", .message = message, .data = cost};
+        observer(arg, &p);
+    }
+    json_decref(cost);
+    return s == AGON_ENOMEM || s == AGON_EINTERRUPTED ? s : AGON_OK; /* the run itself says what is wrong with its rows */
 }
 
 /* Who gives a key wants something of it. A run that is there already goes on with what it was begun with. */
@@ -153,6 +170,7 @@ static agon_status check_effects(agon_ctx *ctx, store *store, const run_config *
 agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, recipe_observer observer, void *arg,
                        json_t **summary) {
     cast c;
+    run_past past = {0};
     json_t *made = NULL;
     double began = monotonic_seconds();
     const recipe *r = NULL;
@@ -166,9 +184,14 @@ agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, re
     if (!s)
         s = cast_open_attacker(&c);
     if (!s)
-        s = admit(r, &c, observer, arg);
+        s = find_past(&c, &past);
     if (!s)
-        s = warn(&c, observer, arg);
+        s = admit(r, &c, &past, observer, arg);
+    if (!s)
+        s = tell_time(&c, &past, observer, arg);
+    if (!s)
+        s = warn(&c, &past, observer, arg);
+    json_decref(past.queries);
     if (!s)
         s = cast_begin(&c, observer, arg);
     if (!s)

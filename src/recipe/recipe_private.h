@@ -7,6 +7,14 @@
 #include "recipe/forecast.h"
 #include "recipe/recipes.h"
 
+/* What a workspace knows of a run that begins or goes on; all zero: there is none yet. */
+typedef struct run_past {
+    store *store;    /* NULL: no workspace */
+    json_t *queries; /* the tasks of tasks.file that the run has read already, NULL: none */
+    int64_t rules;   /* that it began with; 0: it begins now */
+    int64_t n_gates; /* that decided on candidates of its own */
+} run_past;
+
 typedef struct recipe {
     const char *name, *oracle; /* the oracle that it runs under, as the run file has it */
     bool reads_rows;           /* those of train.data */
@@ -17,7 +25,7 @@ typedef struct recipe {
     /* What the local model will take of memory; NULL: known only from rows that the run reads first, so it says so itself (cast_admit). */
     agon_status (*memory)(agon_ctx *ctx, const model *m, const run_config *config, const json_t *queries, forecast *out); /* queries: see forecast_run */
     /* What recipe_warnings says; NULL: nothing. */
-    agon_status (*warn)(agon_ctx *ctx, const run_config *config, const json_t *queries, bool each_alone, json_t *sentences);
+    agon_status (*warn)(agon_ctx *ctx, const run_config *config, const run_past *past, json_t *sentences);
     /* Keys of a run file, "section.name", that change nothing here, NULL at their end: a run that begins with one of them is refused. NULL: none. */
     const char *const *without_effect;
     agon_status (*run)(cast *c, json_t **summary); /* to the end, on an open cast; *summary as recipe_run says (recipe.c adds labels, tokens and time) */

@@ -268,6 +268,36 @@ static void loop__unverifiable_held_out__count_for_nobody(void **state) {
     }
 }
 
+/* A file of which six queries are held out: enough for a first attempt (6), too few for a second (8), which a second run of the workspace is. */
+static void loop__gates_of_other_runs__are_known_beforehand(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    const char *file = NULL;
+    own_rows own = {0};
+    for (size_t n = 10; own.n_held_out < 6; n++) {
+        own_rows_free(&own);
+        file = with_easy_row(own_file(x, 0, n, ""));
+        assert_ok(x->ctx, own_rows_read(x->ctx, file, NULL, NULL, &own));
+    }
+    assert_int_equal(own.n_held_out, 6);
+    assert_int_equal(json_array_size(own.held_out), 6);
+    own_rows_free(&own);
+    static const char *const names[] = {"first", "second", "first"};
+    for (size_t k = 0; k < 3; k++) {
+        char warnings[4096] = "";
+        json_t *summary = NULL;
+        const char *yaml = arena_printf(x->memory, "name: %s\nseed: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
+                                                   "human: {labels: 20, audits: 0, demonstrations: 0}\n%s", names[k], *names[k], file, small);
+        assert_ok(x->ctx, run_watched(x, yaml, gather_warnings, warnings, &summary));
+        json_decref(summary);
+        if (k == 1)
+            assert_non_null(strstr(warnings, "asks for a gain on 8 at least (gates of other runs in this workspace decided on them already, 1 times): no candidate can be promoted"));
+        assert_int_equal(strstr(warnings, "asks for a gain") != NULL, k == 1); /* the first, which is over, makes no further attempt */
+    }
+    assert_int_equal(stand_count(x, "SELECT max(json_extract(figures, '$.G1.attempt')) FROM gate"), 2); /* as it was said */
+    stand_free(x);
+}
+
 /* A candidate whose answers the verifier cannot judge, where it could judge the base's, has failed there. */
 static void loop__unverifiable_candidate__has_failed(void **state) {
     (void)state;
@@ -386,6 +416,7 @@ int main(void) {
         cmocka_unit_test(loop__a_corrected_demonstration__is_trained_on_no_more),
         cmocka_unit_test(loop__audited_answers__that_taught_do_not_examine),
         cmocka_unit_test(loop__unverifiable_held_out__count_for_nobody),
+        cmocka_unit_test(loop__gates_of_other_runs__are_known_beforehand),
         cmocka_unit_test(loop__unverifiable_candidate__has_failed),
         cmocka_unit_test(loop__nothing_to_train_on__is_no_rejection),
         cmocka_unit_test(loop__simulated_demonstrations__come_as_many_as_allowed),
