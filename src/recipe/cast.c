@@ -315,6 +315,16 @@ static void unpin(const json_t *pinned, json_t *config, const char *section, con
         json_object_del(now, key);
 }
 
+/* How a server is reached is no part of what it says: a run goes on when that changes. It keeps what it was begun with in its record. A learner
+ * elsewhere is its place too, which is what its answers are kept under. */
+static void unpin_servers(const json_t *pinned, json_t *config) {
+    static const char *const keys[][2] = {{"attacker", "url"},     {"attacker", "key_env"}, {"attacker", "timeout"}, {"attacker", "per_minute"},
+                                          {"critic", "url"},       {"critic", "key_env"},   {"critic", "timeout"},   {"critic", "per_minute"},
+                                          {"learner", "key_env"},  {"learner", "timeout"},  {"learner", "per_minute"}};
+    for (size_t i = 0; pinned && i < sizeof keys / sizeof *keys; i++)
+        unpin(pinned, config, keys[i][0], keys[i][1]);
+}
+
 /* Runs begun before there were these keys did as their defaults say, or nothing of the kind. Those go on; runs begun since pinned the defaults too. */
 static void drop_what_was_so(const run_config *c, const json_t *pinned, json_t *config) {
     static const char *const later[][2] = {{"train", "schedule"}, {"train", "clip_norm"}, {"train", "beta1"}, {"train", "beta2"},
@@ -356,6 +366,7 @@ static agon_status begin_run(cast *c) {
         s = pin_attacker(c, pinned, config);
     if (!s) {
         unpin(pinned, config, "gate", "rejections"); /* a halted run may be given more */
+        unpin_servers(pinned, config);
         if (strcmp(c->config->recipe, "loop") == 0)
             unpin(pinned, config, "evaluate", "arms"); /* a run of their own, at any time after the end */
         drop_what_was_so(c->config, pinned, config);

@@ -284,6 +284,7 @@ agon_status recipe_reexecute(agon_ctx *ctx, store *store, const char *run, size_
     if (!s)
         s = step_iterate(ctx, store, run, visit, &x);
     if (!s && x.n_rows > 0 && n > 0) {
+        config->attacker.by.key_env = config->learner.by.key_env = config->critic.by.key_env = NULL; /* no server is asked again */
         s = cast_open_actors(ctx, store, config, &c);
         x.counting = false;
         x.n_wanted = n < x.n_rows ? n : x.n_rows;
