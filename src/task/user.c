@@ -94,21 +94,27 @@ static agon_status read_answers(agon_ctx *ctx, const char *where, const json_t *
     return AGON_OK;
 }
 
+static bool is_among(const char *key, const char *const *words, size_t n) {
+    bool found = false;
+    for (size_t i = 0; i < n; i++)
+        found |= strcmp(key, words[i]) == 0;
+    return found;
+}
+
+/* Fields of the user's own, such as an id, are passed over; not misspelled ones, and none that would mean something elsewhere. */
 static agon_status check_keys(agon_ctx *ctx, const char *where, const json_t *row) {
     static const char *const known[] = {"query", "answer", "verifier", "arguments", "group"};
+    static const char *const elsewhere[] = {"prompt", "question", "instruction", "input", "context", "messages", "system", "choices", "options", "labels", "target",
+                                            "output", "completion", "response", "solution"};
     const size_t n = sizeof known / sizeof *known;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)row, key, value) {
-        bool found = false;
-        for (size_t i = 0; i < n; i++)
-            found |= strcmp(key, known[i]) == 0;
-        if (found)
-            continue;
-        const char *nearest = nearest_word(key, known, n);
-        return ctx_fail(ctx, AGON_EINVAL, "%s: unknown key '%.60s'%s%s%s", where, key,
-                        nearest ? "; did you mean '" : " (known: query, answer, verifier, arguments, group)",
-                        nearest ? nearest : "", nearest ? "'?" : "");
+        const char *nearest = is_among(key, known, n) ? NULL : nearest_word(key, known, n);
+        if (nearest)
+            return ctx_fail(ctx, AGON_EINVAL, "%s: unknown key '%.60s'; did you mean '%s'?", where, key, nearest);
+        if (is_among(key, elsewhere, sizeof elsewhere / sizeof *elsewhere))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: '%.60s' is not read here (read are query, answer, verifier, arguments and group)", where, key);
     }
     return AGON_OK;
 }
@@ -127,8 +133,14 @@ static agon_status check_verifier(agon_ctx *ctx, const char *where, const char *
         known[n] = k;
     }
     const char *nearest = nearest_word(name, known, n);
-    return ctx_fail(ctx, AGON_EINVAL, "%s: unknown verifier '%.60s'%s%s%s", where, name,
-                    nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    if (nearest)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: unknown verifier '%.60s'; did you mean '%s'?", where, name, nearest);
+    buffer all = {0};
+    for (size_t i = 0; i < n; i++)
+        buffer_printf(&all, "%s%s", i ? ", " : "", known[i]);
+    agon_status s = ctx_fail(ctx, AGON_EINVAL, "%s: unknown verifier '%.60s'; there are %s", where, name, all.failed ? "others" : all.data);
+    buffer_free(&all);
+    return s;
 }
 
 static const char *default_verifier(const json_t *answers) {
