@@ -56,10 +56,10 @@ printf '%s\n' '{"query":"What is 2 + 2?","answer":"4"}' '{"quer":"x"}' '{"query"
 tells 4 "2 of 3 rows cannot be used" "$agon" init bad.jsonl
 has err "bad.jsonl:2: unknown key 'quer'"
 says err "unknown verifier 'no_such'; there are number, exact, contains, program, "
+has err "bad.jsonl:3"
 printf '%s\n' '{"id":7,"query":"What is 2 + 2?","answer":"4","source":"mine"}' '{"query":"y","answer":"1","choices":["1","2"]}' >fields.jsonl
 tells 4 "1 of 2 rows cannot be used" "$agon" init fields.jsonl
 has err "fields.jsonl:2: 'choices' is not read here"
-has err "bad.jsonl:3"
 printf '%s\n' '{"query":"a"}' '{"query":' 'not JSON' '{"query":"b","verifier":"no_such"}' '[1]' >broken.jsonl
 tells 4 "4 of 5 rows cannot be used" "$agon" init broken.jsonl
 for line in 2 3 4 5; do has err "broken.jsonl:$line:"; done
