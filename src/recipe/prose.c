@@ -1,4 +1,5 @@
-/* Plain prose that another model wrote (data/README.md on real.txt), as real data, which the lineage never produced: it keeps the fresh-data floor and the model's English (loop section 1, BUILD).
+/* Plain prose that another model wrote (data/real.txt and its README), as real data, which the lineage never produced: it keeps the fresh-data floor
+ * and the model's English (loop section 1, BUILD).
  * It is not the held-out text, and shares no 8-word sequence with it. */
 #include "base/ctx.h"
 #include "base/share.h"
