@@ -630,7 +630,7 @@ typedef struct agon_train_options {
     size_t n_settings;
     size_t lora_rank;   /* 0: all weights */
     double lora_alpha;  /* 0: twice the rank */
-    const char *adapter; /* PEFT folder to go on from, which is then the reference too; NULL: none */
+    const char *adapter; /* PEFT folder to go on from, which is then the reference too (but see `reference`); NULL: none */
     size_t epochs, batch_rows; /* rows an optimiser step */
     size_t max_steps;          /* 0: the epochs decide */
     double learning_rate;      /* NAN: agon_train_learning_rate */
@@ -677,6 +677,8 @@ typedef struct agon_train_options {
     const char *keep;
     agon_status (*on_validation)(void *arg, const agon_train_validation *v); /* as on_step; NULL: none */
     const char *base_name; /* what a PEFT adapter says of its base, as in agon_export_named; NULL: where m was read */
+    /* Of objectives with a reference: "start", the learner as it begins, or "base", with `adapter`: m without it. AGON_EINVAL: "base" otherwise. */
+    const char *reference;
 } agon_train_options;
 /* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, AdamW (0.9, 0.999, 1e-8), the learning
  * rate of agon_train_learning_rate, cosine with 3% warm-up, clip_norm 1, all weights, every row (small_loss_ramp

@@ -84,6 +84,8 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
         s = training_options_take(r->ctx, given, r->objective, o, t);
     if (!s && o->validation)
         s = ctx_fail(r->ctx, AGON_EINVAL, "a training in rounds makes its own rows and is judged by their rewards: held-out rows (validation) say nothing of it");
+    if (!s && (!o->reference || strcmp(o->reference, "start") != 0))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "the reference of a training in rounds is where it begins (reference: start)");
     if (s)
         return s;
     if (n->prompts > ROUND_SAMPLES_MAX)

@@ -32,7 +32,7 @@ static agon_status open_parameters(training *t) {
     agon_status s = AGON_OK;
     if (o->adapter) {
         s = adapter_import_peft(t->ctx, m, o->adapter, &t->adapter);
-        if (!s)
+        if (!s && !base_is_reference(t))
             s = adapter_clone(t->ctx, t->adapter, &t->reference_adapter);
     } else if (o->lora_rank > 0) {
         adapter_options a = training_adapter(o);

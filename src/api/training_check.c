@@ -76,6 +76,20 @@ static agon_status take_validation(training *t) {
     return AGON_OK;
 }
 
+static agon_status take_reference(const training *t) {
+    const agon_train_options *o = &t->options;
+    if (o->reference && strcmp(o->reference, "start") == 0)
+        return AGON_OK;
+    if (!o->reference || strcmp(o->reference, "base") != 0)
+        return ctx_fail(t->ctx, AGON_EINVAL, "the reference is the learner's start or the model without its adapter (start, base), not '%.40s'",
+                        o->reference ? o->reference : "");
+    if (!o->adapter)
+        return ctx_fail(t->ctx, AGON_EINVAL, "the model is the reference where training begins with it; 'base' says so where it goes on from an adapter");
+    if (!(objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_REFERENCE))
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s has no reference", t->d->objective->name);
+    return AGON_OK;
+}
+
 agon_status training_take_options(training *t, const agon_train_options *given) {
     const agon_train_options *o = &t->options;
     agon_status s = training_options_take(t->ctx, given, t->d->objective, &t->options, &t->inner);
@@ -89,6 +103,8 @@ agon_status training_take_options(training *t, const agon_train_options *given) 
         s = take_adapters(t);
     if (!s)
         s = take_validation(t);
+    if (!s)
+        s = take_reference(t);
     t->inner.max_steps = o->max_steps;
     t->inner.warmup = o->warmup;
     t->inner.checkpoint_every = o->checkpoint_every;

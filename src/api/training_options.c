@@ -22,6 +22,7 @@ agon_train_options agon_train_options_default(void) {
                                 .small_loss_level = selection_level_name(o.selection.level),
                                 .small_loss_span = o.selection.span,
                                 .keep = "last",
+                                .reference = "start",
                                 .beta1 = 0.9,
                                 .beta2 = 0.999,
                                 .eps = 1e-8};

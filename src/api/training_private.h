@@ -7,6 +7,7 @@
 #include "api/training_steps.h"
 #include "api/training_team.h"
 #include "base/file.h"
+#include <string.h>
 
 typedef struct training {
     agon_ctx *ctx;
@@ -36,6 +37,10 @@ typedef struct training {
 /* ---- options --------------------------------------------------------------------------------------------- */
 
 /* Panacea's options; they say nothing where the rows have no dimensions. */
+
+static inline bool base_is_reference(const training *t) {
+    return strcmp(t->options.reference, "base") == 0;
+}
 
 static inline bool all_weights(const training *t) {
     return !t->adapter && !t->team.n;

@@ -94,10 +94,12 @@ agon_status training_describe(training *t) {
     json_object_set_new(j, "dtype", json_string(model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16"));
     json_object_set_new(j, "numerics", json_string(numerics_name(t->ctx->numerics)));
     json_object_set_new(j, "adapter", json_null());
-    if (t->reference_adapter) {
-        hash256 id = adapter_hash(t->reference_adapter);
+    if (o->adapter) {
+        hash256 id = adapter_hash(t->adapter); /* as it begins */
         json_object_set_new(j, "adapter", json_hash(&id));
     }
+    if (base_is_reference(t))
+        json_object_set_new(j, "reference", json_string("base"));
     return describe_validation(t, j);
 }
 

@@ -478,6 +478,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--lora", .integer = &a.lora},
                                  {.name = "--lora-alpha", .real = &a.lora_alpha},
                                  {.name = "--adapter", .text = &a.options.adapter},
+                                 {.name = "--reference", .text = &a.options.reference, .given = &a.of_files},
                                  {.name = "--base-name", .text = &a.options.base_name},
                                  {.name = "--set", .list = &a.settings},
                                  {.name = "--dimensions", .text = &a.dimension_list},
@@ -577,6 +578,7 @@ const command command_train = {
     "  --lora R             train a LoRA adapter of rank R on all linear layers (default 0: all weights)\n"
     "  --lora-alpha A       its scale is A/R (default 2R)\n"
     "  --adapter DIR        go on from this PEFT adapter, which is then the reference too\n"
+    "    --reference base   the model without it is (default: start)\n"
     "  --base-name NAME     what the adapter's adapter_config.json says of its base (default: where the model was read)\n"
     "  --set k=v            an option of the objective: beta, label_smoothing, gamma, clip, ...\n"
     "  --adapters A,B       rows have an \"adapter\", A or B: a new adapter each (--lora R) in DIR/A and DIR/B, trained over one\n"

@@ -62,6 +62,23 @@ for how in "--lora 4" ""; do
     # Policy and reference are the same function at the first step: log 2, to the last bits.
     says out '"step":1,.*"loss":0\.6931471805[0-9]*,'
 done
+# Going on from an adapter, it is the reference, or the model is, of which the adapter has moved away.
+run 0 "$agon" train dpo --model "$tiny" --data pairs.jsonl --output dpo-first --lora 4 --batch 3 --epochs 4 --lr 1e-2
+on="train dpo --model $tiny --data pairs.jsonl --adapter dpo-first --batch 3 --set beta=0.2 --json"
+run 0 "$agon" $on --output dpo-start
+says out '"step":1,.*"loss":0\.6931471805[0-9]*,'
+run 0 "$agon" $on --output dpo-base --reference base
+moved=$(field loss out | head -1)
+awk "BEGIN { exit !($moved < 0.68) }" || fail "measured against the base the first loss is $moved"
+differ dpo-start/adapter_model.safetensors dpo-base/adapter_model.safetensors
+run 4 "$agon" $on --output dpo-base
+says err "holds a training with reference .base., not left out"; one_sentence
+run 4 "$agon" train dpo --model "$tiny" --data pairs.jsonl --output wrong --lora 4 --reference base
+says err "where it goes on from an adapter"; one_sentence
+run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output wrong --adapter dpo-first --reference base
+says err "sft has no reference"; one_sentence
+run 4 "$agon" $on --output wrong --reference there
+says err "not 'there'"; one_sentence
 run 0 "$agon" train grpo --model "$tiny" --data groups.jsonl --output grpo --lora 4 --batch 2
 run 0 "$agon" generate --model "$tiny" --adapter grpo --max-tokens 4 the
 run 4 "$agon" train dpo --model "$tiny" --data sft.jsonl --output wrong --lora 4
