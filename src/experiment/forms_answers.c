@@ -8,24 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Copies the list into `memory` and frees it, also after the failure `s`. */
-static agon_status keep_tokens(forms *x, agon_status s, token_list *list, arena *memory, const int32_t **tokens, size_t *n) {
-    int32_t *copy = s ? NULL : arena_take(memory, list->n, sizeof *copy);
-    if (!s && !copy)
-        s = ctx_no_memory(x->l->ctx);
-    if (!s)
-        memcpy(copy, list->ids, list->n * sizeof *copy);
-    *tokens = copy, *n = list->n;
-    token_list_free(list);
-    return s;
-}
-
 agon_status forms_turn(forms *x, arena *memory, const char *text, int32_t end, const int32_t **tokens, size_t *n) {
     token_list list = {0};
     agon_status s = chat_encode_answer(x->l->ctx, model_tokenizer(x->m), text, strlen(text), false, true, &list);
     if (!s && end >= 0 && !token_list_push(&list, end))
         s = ctx_no_memory(x->l->ctx);
-    return keep_tokens(x, s, &list, memory, tokens, n);
+    return lab_keep_tokens(x->l->ctx, s, &list, memory, tokens, n);
 }
 
 /* ---- queries ----------------------------------------------------------------------------------------------- */
@@ -34,7 +22,7 @@ static agon_status encode(forms *x, arena *memory, const char *message, const in
     const chat_message user = {"user", message};
     token_list list = {0};
     agon_status s = chat_encode(x->l->ctx, model_tokenizer(x->m), &user, 1, true, &list, NULL);
-    return keep_tokens(x, s, &list, memory, tokens, n);
+    return lab_keep_tokens(x->l->ctx, s, &list, memory, tokens, n);
 }
 
 void forms_queries_free(forms_query *q, size_t n) {

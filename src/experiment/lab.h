@@ -171,6 +171,9 @@ AGON_MUST_CHECK agon_status lab_corpus(agon_ctx *ctx, size_t family, uint64_t se
 
 /* ---- training and asking ----------------------------------------------------------------------------------- */
 
+/* The list as tokens [n] in `memory`, freed also after the failure `s` of what made it. Returns s, or AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status lab_keep_tokens(agon_ctx *ctx, agon_status s, token_list *list, arena *memory, const int32_t **tokens, size_t *n);
+
 /* Rows of items; free with lab_rows_free. The items are copied. */
 typedef struct lab_rows {
     arena *memory;

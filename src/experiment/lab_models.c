@@ -177,6 +177,17 @@ static train_response *add_row(lab_rows *r, const sequence_item *const *items, s
     return responses;
 }
 
+agon_status lab_keep_tokens(agon_ctx *ctx, agon_status s, token_list *list, arena *memory, const int32_t **tokens, size_t *n) {
+    int32_t *copy = s ? NULL : arena_take(memory, list->n, sizeof *copy);
+    if (!s && !copy)
+        s = no_memory(ctx);
+    if (!s)
+        memcpy(copy, list->ids, list->n * sizeof *copy);
+    *tokens = copy, *n = list->n;
+    token_list_free(list);
+    return s;
+}
+
 agon_status lab_documents(agon_ctx *ctx, const sequence_item *items, size_t n, lab_rows *out) {
     agon_status s = rows_begin(ctx, n, out);
     for (size_t i = 0; i < n && !s; i++)

@@ -13,18 +13,6 @@ const char *red_arm_name(red_arm arm) {
     return arm_names[arm];
 }
 
-/* Copies the list into `memory` and frees it, also after the failure `s`. */
-static agon_status keep_tokens(const red_team *x, agon_status s, token_list *list, arena *memory, const int32_t **tokens, size_t *n) {
-    int32_t *copy = s ? NULL : arena_take(memory, list->n, sizeof *copy);
-    if (!s && !copy)
-        s = ctx_no_memory(x->l->ctx);
-    if (!s)
-        memcpy(copy, list->ids, list->n * sizeof *copy);
-    *tokens = copy, *n = list->n;
-    token_list_free(list);
-    return s;
-}
-
 /* ---- queries --------------------------------------------------------------------------------------------------- */
 
 /* More names than are replaced count as none. */
@@ -52,7 +40,7 @@ static agon_status write_prompt(red_team *x, red_query *q) {
     if (!s)
         s = tokenizer_encode_raw(x->l->ctx, model_tokenizer(x->m), prompt, strlen(prompt), &list);
     free(prompt);
-    return keep_tokens(x, s, &list, x->memory, &q->prompt, &q->n_prompt);
+    return lab_keep_tokens(x->l->ctx, s, &list, x->memory, &q->prompt, &q->n_prompt);
 }
 
 red_query *red_drawn(const red_team *x, size_t i) {
