@@ -2,16 +2,17 @@
 #include "recipe/loop_private.h"
 #include "recipe_runs.h"
 #include "store/store_internal.h"
+#include "role_program.h"
 
 #define BASE "00000000000000000000000000000000000000000000000000000000000000aa"
 #define CANDIDATE "00000000000000000000000000000000000000000000000000000000000000bb"
 
 /* Approves of what is right and of what says so, and has no opinion of what it cannot read; each question leaves a line in "asked". */
 static const char critic_program[] =
-    "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/'); echo \"$id\" >>\"${0%/*}/asked\";"
+    EACH_LINE(" echo \"$id\" >>\"${0%/*}/asked\";"
     " case \"$line\" in *'\"answer\":\"is right'*|*'\"answer\":\"surely'*) v=pass;; *) v=fail;; esac;"
-    " case \"$line\" in *'\"answer\":\"unreadable'*) echo \"{\\\"id\\\":\\\"$id\\\",\\\"error\\\":\\\"what?\\\"}\";;"
-    " *) echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"$v\\\",\\\"confidence\\\":0.9}\";; esac; done\n";
+    " case \"$line\" in *'\"answer\":\"unreadable'*) " SAY("\\\"error\\\":\\\"what?\\\"") ";"
+    " *) " SAY("\\\"verdict\\\":\\\"$v\\\",\\\"confidence\\\":0.9") "; esac;");
 
 static size_t count_asked(stand *x) {
     FILE *f = fopen(arena_printf(x->memory, "%s/asked", x->folder), "r");

@@ -1,5 +1,6 @@
 /* The loop on a user's own queries and with a user's own programs as learner, critic and verifier; a tiny model where one is needed. */
 #include "own_queries.h"
+#include "role_program.h"
 
 static void loop__own_queries__escalate_within_the_budget(void **state) {
     (void)state;
@@ -47,8 +48,7 @@ static void loop__two_unverifiable_answers__become_a_preference(void **state) {
                                   "{\"query\": \"Why is the sky blue?\"}\n{\"query\": \"Why is the sea salt?\"}\n"
                                   "{\"query\": \"Why do cats purr?\"}\n{\"query\": \"Why do we dream?\"}\n");
     const char *learner = write_file(x, "learner.sh",
-                                     "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
-                                     " echo \"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[\\\"Because.\\\",\\\"For a reason.\\\"]}\"; done\n");
+                                     EACH_LINE(SAY("\\\"completions\\\":[\\\"Because.\\\",\\\"For a reason.\\\"]")));
     const char *yaml = "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {backend: command, command: sh %s, samples: 2}\n"
                        "critic: {examples: 0}\ntrain: {objective: dpo, rank: 2, epochs: 1, batch: 2}\n"
                        "human: {backend: queue, labels: 8, audits: 0, demonstrations: 0}\n"
@@ -87,11 +87,9 @@ static void loop__two_unverifiable_answers__become_a_preference(void **state) {
 
 /* Programs that answer whatever they are asked: one JSON line in, one out. */
 static const char learner_program[] =
-    "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
-    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[\\\"The answer is 7.\\\"]}\"; done\n";
+    EACH_LINE(SAY("\\\"completions\\\":[\\\"The answer is 7.\\\"]"));
 static const char critic_program[] =
-    "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
-    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"fail\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"too short\\\"}\"; done\n";
+    EACH_LINE(SAY("\\\"verdict\\\":\\\"fail\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"too short\\\""));
 
 /* The run file's program judges rows that name no verifier, in training and in evaluation. */
 static void loop__program_as_verifier__labels_own_queries(void **state) {
@@ -99,8 +97,7 @@ static void loop__program_as_verifier__labels_own_queries(void **state) {
     stand *x = stand_new(NULL);
     json_t *summary = NULL;
     static const char verifier_program[] =
-        "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
-        " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"fail\\\",\\\"evidence\\\":\\\"says seven\\\"}\"; done\n";
+        EACH_LINE(SAY("\\\"verdict\\\":\\\"fail\\\",\\\"evidence\\\":\\\"says seven\\\""));
     const char *file = write_file(x, "own.jsonl", "{\"query\": \"Why is the sky blue?\"}\n{\"query\": \"Why is the sea salt?\"}\n"
                                                   "{\"query\": \"Three and four?\", \"answer\": 7, \"verifier\": \"number\"}\n"
                                                   "{\"query\": \"Why do cats purr?\"}\n{\"query\": \"Why do we dream?\"}\n");
@@ -304,10 +301,9 @@ static void loop__unverifiable_candidate__has_failed(void **state) {
     stand *x = stand_new(NULL);
     json_t *summary = NULL;
     static const char only_once[] = /* each query passes the first time */
-        "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
-        " seen=${0%/*}/seen$(printf '%s\\n' \"$line\" | sed 's/.*\"query\":\"\\([^\"]*\\)\".*/\\1/' | cksum | cut -d' ' -f1);"
+        EACH_LINE(" seen=${0%/*}/seen$(printf '%s\\n' \"$line\" | sed 's/.*\"query\":\"\\([^\"]*\\)\".*/\\1/' | cksum | cut -d' ' -f1);"
         " verdict=pass; [ -e \"$seen\" ] && verdict=unknown; : >\"$seen\";"
-        " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"$verdict\\\"}\"; done\n";
+        SAY("\\\"verdict\\\":\\\"$verdict\\\""));
     const char *file = write_file(x, "own.jsonl", "{\"query\": \"Why is the sky blue?\"}\n{\"query\": \"Why is the sea salt?\"}\n"
                                                   "{\"query\": \"Why do cats purr?\"}\n{\"query\": \"Why do we dream?\"}\n{\"query\": \"Why is it so?\"}\n"
                                                   "{\"query\": \"Why is it not so?\"}\n{\"query\": \"Why me?\"}\n");

@@ -1,17 +1,16 @@
 /* Whose words a failed answer is mended by (refine.words): the learner and the critic are programs, so that it is known what each can do. */
 #include "own_queries.h"
-
-#define READ_LINES "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/'); "
+#include "role_program.h"
 
 /* Knows nothing by itself and believes what it is told. */
-static const char learner_program[] = READ_LINES
-    "case \"$line\" in *'it must be '*) a=$(printf '%s\\n' \"$line\" | sed 's/.*it must be \\([0-9]*\\).*/\\1/');; *) a='no idea';; esac;"
-    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[\\\"$a\\\"]}\"; done\n";
+static const char learner_program[] =
+    EACH_LINE("case \"$line\" in *'it must be '*) a=$(printf '%s\\n' \"$line\" | sed 's/.*it must be \\([0-9]*\\).*/\\1/');; *) a='no idea';; esac;"
+              SAY("\\\"completions\\\":[\\\"$a\\\"]"));
 /* Says what the sum is, of sums of 10 and more nothing; and one that only says that it is wrong. */
-static const char knowing_critic[] = READ_LINES
-    "n=$(printf '%s\\n' \"$line\" | sed 's/.*How much is \\([0-9]*\\) and.*/\\1/'); c=''; [ \"$n\" -lt 10 ] && c=\"it must be $((n + 1))\";"
-    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[\\\"$c\\\"]}\"; done\n";
-static const char vague_critic[] = READ_LINES " echo \"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[\\\"it is wrong\\\"]}\"; done\n";
+static const char knowing_critic[] =
+    EACH_LINE("n=$(printf '%s\\n' \"$line\" | sed 's/.*How much is \\([0-9]*\\) and.*/\\1/'); c=''; [ \"$n\" -lt 10 ] && c=\"it must be $((n + 1))\";"
+              SAY("\\\"completions\\\":[\\\"$c\\\"]"));
+static const char vague_critic[] = EACH_LINE(SAY("\\\"completions\\\":[\\\"it is wrong\\\"]"));
 
 enum { QUERIES = 16 };
 

@@ -2,6 +2,7 @@
  * roles, and a reviewer who accepts what says "good". */
 #include "recipe_runs.h"
 #include "store/store_internal.h"
+#include "role_program.h"
 
 static const char *opinions_file(stand *x, size_t n) {
     const char *text = "";
@@ -10,18 +11,15 @@ static const char *opinions_file(stand *x, size_t n) {
     return write_file(x, "own.jsonl", text);
 }
 
-#define READ_LINES "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/'); "
-
 /* Good about even numbers, bad about others. */
-static const char learner_program[] = READ_LINES
-    "case \"$line\" in *[02468]' and more'*) a='a good answer';; *) a='a bad answer';; esac;"
-    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[\\\"$a\\\"]}\"; done\n";
+static const char learner_program[] =
+    EACH_LINE("case \"$line\" in *[02468]' and more'*) a='a good answer';; *) a='a bad answer';; esac;"
+              SAY("\\\"completions\\\":[\\\"$a\\\"]"));
 /* Knows which is which; and one that calls all of them right. */
-static const char knowing_critic[] = READ_LINES
-    "case \"$line\" in *'good answer'*) v=pass;; *) v=fail;; esac;"
-    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"$v\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"so it says\\\"}\"; done\n";
-static const char pleased_critic[] = READ_LINES
-    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"pass\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"so it says\\\"}\"; done\n";
+static const char knowing_critic[] =
+    EACH_LINE("case \"$line\" in *'good answer'*) v=pass;; *) v=fail;; esac;"
+              SAY("\\\"verdict\\\":\\\"$v\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"so it says\\\""));
+static const char pleased_critic[] = EACH_LINE(SAY("\\\"verdict\\\":\\\"pass\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"so it says\\\""));
 
 /* The reviewer answers all that is open of this iteration and kind, accepting what says "good", or every fifth; how many. */
 static size_t review_as(stand *x, int iteration, const char *kind, bool reads) {

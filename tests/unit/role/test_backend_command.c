@@ -3,6 +3,7 @@
 #include "test.h"
 #include "role/backend.h"
 #include "role/critic.h"
+#include "role_program.h"
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,10 +54,8 @@ static double seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Answers every line with its own id. */
-#define ID "id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
-#define ANSWER "echo \"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[\\\"re $id\\\"]}\";"
-#define GOOD "while read -r line; do " ID ANSWER "done"
+#define ANSWER SAY("\\\"completions\\\":[\\\"re $id\\\"]")
+#define GOOD EACH_LINE(ANSWER)
 
 static void expect_all_answered(fixture *f, size_t n) {
     for (size_t i = 0; i < n; i++) {
@@ -84,10 +83,10 @@ static void command__request_holds_what_it_should(void **state) {
     (void)state;
     /* The program answers with its whole input line, quoted by sed as JSON text. */
     fixture *f = setup(
-        "while read -r line; do " ID "q=$(printf '%s\\n' \"$line\" | sed 's/\\\\/\\\\\\\\/g; s/\"/\\\\\"/g');"
+        EACH_LINE("q=$(printf '%s\\n' \"$line\" | sed 's/\\\\/\\\\\\\\/g; s/\"/\\\\\"/g');"
         "printf '%s\\n' "
         "\"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[{\\\"text\\\":\\\"$q\\\",\\\"finish\\\":"
-        "\\\"length\\\"}],\\\"note\\\":1,\\\"n_completion_tokens\\\":5}\"; done",
+        "\\\"length\\\"}],\\\"note\\\":1,\\\"n_completion_tokens\\\":5}\";"),
         10);
     assert_ok(f->ctx, backend_run(f->ctx, f->b, f->requests, 1, f->responses));
     json_t *line = json_loads(f->responses[0].completions[0].text, 0, NULL);
@@ -108,9 +107,9 @@ static void command__request_holds_what_it_should(void **state) {
 /* Counts that no sum could hold, and evidence without end, are a program's own: neither may fill the journal or break its counters. */
 static void command__absurd_counts_and_evidence_are_bounded(void **state) {
     (void)state;
-    fixture *f = setup("while read -r line; do " ID "e=$(printf 'x%.0s' $(seq 5000));"
-                       " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"fail\\\",\\\"evidence\\\":\\\"$e\\\",\\\"n_prompt_tokens\\\":-5,"
-                       "\\\"n_completion_tokens\\\":9223372036854775807}\"; done",
+    fixture *f = setup(EACH_LINE("e=$(printf 'x%.0s' $(seq 5000));"
+                       SAY("\\\"verdict\\\":\\\"fail\\\",\\\"evidence\\\":\\\"$e\\\",\\\"n_prompt_tokens\\\":-5,"
+                       "\\\"n_completion_tokens\\\":9223372036854775807")),
                        10);
     critic_judgement j = {0};
     const critic_item item = {"a", "12 + 7?", "20", 1, false};
@@ -178,11 +177,11 @@ static void command__an_endless_line_fails(void **state) {
 static void command__wrong_answers_fail_their_request_only(void **state) {
     (void)state;
     fixture *f =
-        setup("while read -r line; do " ID "case $id in"
+        setup(EACH_LINE("case $id in"
               " item0) echo \"{\\\"id\\\":\\\"item0\\\",\\\"completions\\\":[]}\";;"
               " item1) echo \"{\\\"id\\\":\\\"item1\\\",\\\"completions\\\":[7]}\";;"
               " item2) echo \"{\\\"id\\\":\\\"item2\\\",\\\"error\\\":\\\"too hard\\\"}\";;"
-              " *)" ANSWER " esac; done",
+              " *)" ANSWER " esac;"),
               10);
     assert_ok(f->ctx, backend_run(f->ctx, f->b, f->requests, 4, f->responses));
     for (int i = 0; i < 3; i++)
@@ -196,7 +195,7 @@ static void command__wrong_answers_fail_their_request_only(void **state) {
 /* The last request left may be one that the program refuses: that is no reason never to go on. */
 static void command__a_single_refusal_is_not_a_program_that_is_down(void **state) {
     (void)state;
-    static const char refusing[] = "while read -r line; do " ID "echo \"{\\\"id\\\":\\\"$id\\\",\\\"error\\\":\\\"too hard\\\"}\"; done";
+    static const char refusing[] = EACH_LINE(SAY("\\\"error\\\":\\\"too hard\\\""));
     for (size_t n = 1; n <= 4; n++) {
         fixture *f = setup(refusing, 10);
         assert_int_equal(backend_run(f->ctx, f->b, f->requests, n, f->responses), n < 4 ? AGON_OK : AGON_EREMOTE);
@@ -211,7 +210,7 @@ static void command__a_single_refusal_is_not_a_program_that_is_down(void **state
 static void command__a_slow_request_times_out_alone(void **state) {
     (void)state;
     fixture *f =
-        setup("while read -r line; do " ID "[ $id = item1 ] && sleep 200;" ANSWER "done", 0.5);
+        setup(EACH_LINE("[ $id = item1 ] && sleep 200;" ANSWER), 0.5);
     double start = seconds();
     assert_ok(f->ctx, backend_run(f->ctx, f->b, f->requests, 4, f->responses));
     assert_true(seconds() - start < 100);
@@ -307,10 +306,9 @@ static void command__interrupt_stops_the_wait(void **state) {
 static void command__a_program_can_be_the_critic(void **state) {
     (void)state;
     fixture *f =
-        setup("while read -r line; do " ID
-              "case \"$line\" in *'\"answer\":\"4\"'*) v=pass;; *) v=fail;; esac;"
-              "echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"$v\\\",\\\"confidence\\\":0.9,"
-              "\\\"evidence\\\":\\\"looked\\\"}\"; done",
+        setup(EACH_LINE("case \"$line\" in *'\"answer\":\"4\"'*) v=pass;; *) v=fail;; esac;"
+              SAY("\\\"verdict\\\":\\\"$v\\\",\\\"confidence\\\":0.9,"
+              "\\\"evidence\\\":\\\"looked\\\"")),
               10);
     const critic_item items[] = {{"a", "2 + 2?", "4", 1, false}, {"b", "2 + 2?", "5", 2, false}};
     critic_judgement j[2];

@@ -1,6 +1,7 @@
 /* Judges: a program's rewards are its own numbers and nothing else; a model's are its P(correct). */
 #include "role/judge.h"
 #include "test.h"
+#include "role_program.h"
 #include <time.h>
 
 enum { N = 24 };
@@ -44,19 +45,17 @@ static double seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-#define ID "id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
-#define SAY(what) "echo \"{\\\"id\\\":\\\"$id\\\"," what "}\";"
 
 /* The number in the id, its sign and half of it: every item gets its own. */
 static void program__rewards_reach_their_items(void **state) {
     (void)state;
-    fixture *f = setup("while read -r line; do " ID SAY("\\\"reward\\\":-${id#sample }.5") "done", 10);
+    fixture *f = setup(EACH_LINE(SAY("\\\"reward\\\":-${id#sample }.5")), 10);
     assert_ok(f->ctx, judge_ask(f->ctx, f->b, f->items, N, f->rewards));
     for (int i = 0; i < N; i++)
         assert_close(f->rewards[i], i ? -i - 0.5 : -0.5, 0);
     teardown(f);
-    f = setup("while read -r line; do " ID "case $id in *1) v='\"pass\"';; *2) v='\"fail\"';; *3) v=true;; *) v=false;; esac;"
-              SAY("\\\"verdict\\\":$v") "done", 10);
+    f = setup(EACH_LINE("case $id in *1) v='\"pass\"';; *2) v='\"fail\"';; *3) v=true;; *) v=false;; esac;"
+              SAY("\\\"verdict\\\":$v")), 10);
     assert_ok(f->ctx, judge_ask(f->ctx, f->b, f->items, 5, f->rewards));
     const double want[5] = {0, 1, 0, 1, 0};
     assert_memory_equal(f->rewards, want, sizeof want);
@@ -100,13 +99,13 @@ static void program__that_does_not_answer_is_an_error(void **state) {
     refused("kill -9 $$", 200, "was killed by signal 9", 100);
     refused("sleep 200 & sleep 200", 0.5, "gave no answer within 0.5 s", 100);
     refused("while read -r line; do echo 'thinking ...'; done; sleep 200", 0.5, "lines that are no answers, such as 'thinking ...'", 100);
-    refused("while read -r line; do " ID SAY("\\\"reward\\\":NaN") "done", 0.5, "no answers, such as '{\"id\":\"sample", 100);
-    refused("while read -r line; do " ID SAY("\\\"reward\\\":1e999") "done", 0.5, "no answers, such as '{\"id\":\"sample", 100);
-    refused("while read -r line; do " ID SAY("\\\"reward\\\":null") "done", 200, "no \"reward\" that is a finite number", 100);
-    refused("while read -r line; do " ID SAY("\\\"reward\\\":\\\"nan\\\"") "done", 200, "no \"reward\" that is a finite number", 100);
-    refused("while read -r line; do " ID SAY("\\\"verdict\\\":\\\"unknown\\\"") "done", 200, "no \"reward\" that is a finite number", 100);
-    refused_as(AGON_ENUMERIC, "while read -r line; do " ID SAY("\\\"reward\\\":1e308") "done", 200, "the reward is 1e+308; it must be from -1e+06 to 1e+06", 100);
-    refused("while read -r line; do " ID SAY("\\\"error\\\":\\\"no key\\\"") "done", 200, "the command says: no key", 100);
+    refused(EACH_LINE(SAY("\\\"reward\\\":NaN")), 0.5, "no answers, such as '{\"id\":\"sample", 100);
+    refused(EACH_LINE(SAY("\\\"reward\\\":1e999")), 0.5, "no answers, such as '{\"id\":\"sample", 100);
+    refused(EACH_LINE(SAY("\\\"reward\\\":null")), 200, "no \"reward\" that is a finite number", 100);
+    refused(EACH_LINE(SAY("\\\"reward\\\":\\\"nan\\\"")), 200, "no \"reward\" that is a finite number", 100);
+    refused(EACH_LINE(SAY("\\\"verdict\\\":\\\"unknown\\\"")), 200, "no \"reward\" that is a finite number", 100);
+    refused_as(AGON_ENUMERIC, EACH_LINE(SAY("\\\"reward\\\":1e308")), 200, "the reward is 1e+308; it must be from -1e+06 to 1e+06", 100);
+    refused(EACH_LINE(SAY("\\\"error\\\":\\\"no key\\\"")), 200, "the command says: no key", 100);
     refused("read -r line; " ID SAY("\\\"reward\\\":1") "exec sleep 200", 0.5, "gave no answer within", 100);
 }
 
@@ -123,8 +122,8 @@ static void model__rewards_are_probabilities(void **state) {
     assert_non_null(strstr(agon_error(f->ctx), "judge, sample 2"));
     json_decref(script);
     teardown(f);
-    f = setup("while read -r line; do " ID "case $id in *0) v='[[Yes]]\",\"[[No]]\",\"Well\",\"[[Yes]]';; *) v='a\",\"b\",\"c\",\"d';; esac;"
-              SAY("\\\"completions\\\":[\\\"$v\\\"]") "done", 10);
+    f = setup(EACH_LINE("case $id in *0) v='[[Yes]]\",\"[[No]]\",\"Well\",\"[[Yes]]';; *) v='a\",\"b\",\"c\",\"d';; esac;"
+              SAY("\\\"completions\\\":[\\\"$v\\\"]")), 10);
     assert_ok(f->ctx, judge_by_model(f->ctx, f->b, f->items, 2, 4, 5, false, f->rewards));
     assert_close(f->rewards[0], 2.0 / 3, 1e-12);
     assert_true(isnan(f->rewards[1]));

@@ -1,13 +1,14 @@
 /* A program of the user's as the verifier of their own queries: what it says is believed, journaled and bounded; where it says nothing of use, the answer
  * is unknown. Under a sealed oracle its word goes to the ledger alone. */
 #include "actors.h"
+#include "role_program.h"
 
 static const char rows[] = "{\"query\": \"Say something good.\", \"answer\": [\"good\", \"fine\"]}\n"
                            "{\"query\": \"How many legs has a spider?\", \"answer\": 8, \"verifier\": \"number\"}\n";
 
 /* Judges by a word of the answer, one line at a time. */
 static const char program[] =
-    "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/'); case $line in\n"
+    EACH_LINE(" case $line in\n"
     " *'\"content\":\"a good'*) v='\"verdict\":true';;\n"
     " *'\"content\":\"a bad'*) v='\"verdict\":\"fail\",\"evidence\":\"says bad, should be fine\",\"masked\":\"is not good\",\"span\":[2,5]';;\n"
     " *'\"content\":\"a terse'*) v='\"verdict\":\"fail\",\"span\":[3,4000]';;\n"
@@ -17,7 +18,7 @@ static const char program[] =
     " *'\"content\":\"a noisy'*) echo not json; v='\"verdict\":\"pass\"';;\n"
     " *'\"answer\":\"a shy answer\"'*'\"accepted\":[\"good\",\"fine\"]'*|*'\"accepted\":[\"good\",\"fine\"]'*'\"answer\":\"a shy answer\"'*)"
     " v='\"verdict\":\"unknown\"';; esac\n"
-    " echo \"{\\\"id\\\":\\\"$id\\\",$v}\"; done\n";
+              SAY("$v"));
 
 enum { N = 9 };
 static const char *const texts[N] = {"a good answer", "a bad answer",  "a terse answer", "a slow answer", "an odd answer",
