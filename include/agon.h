@@ -12,12 +12,22 @@
  *              success.
  *   ownership  new: the caller frees. borrowed: valid until the sentence in the comment says. taken:
  *              the callee frees, even on failure (functions whose name ends in _take).
+ *   options    begin with agon_X_options_default(), which sets struct_size and every default, and change what differs. NULL
+ *              means the defaults, where nothing in the struct must be given. A program built against an older header
+ *              keeps the defaults of what was added since.
  *   strings    UTF-8, NUL-terminated unless a length is beside them.
+ *   JSON       a text, new (agon_text_free). In the comments {"key": what it is} lists its keys; one with a ? behind it
+ *              is there only where the comment says. Keys are added in later versions, so ignore unknown ones.
  *   NULL       is refused (AGON_EINVAL, with the name of what is missing) where a comment does not allow it, in an array
  *              too, whose pointer may be NULL only where its number is 0. Functions without a status return 0, -1, NAN
  *              or NULL for it; freeing it does nothing.
  *   log_prob   natural logarithm (nats).
  *   threads    one agon_ctx per thread; models are shared read-only between contexts.
+ *
+ * For who knows other programs: agon_model_open and agon_generate are llama.cpp's llama_model_load_from_file and decoding loop with
+ * its samplers (all requests go into one call, there is no context to keep); agon_score gives log_probs of given tokens. SFTTrainer,
+ * DPOTrainer, KTOTrainer, RewardTrainer and PRMTrainer of TRL are agon_dataset_open with "sft", "dpo", "kto", "bt", "prm", and agon_train;
+ * GRPOTrainer, RLOOTrainer and OnlineDPOTrainer are agon_train_online. agon_run is the loop around them. Whole programs: examples/c.
  */
 #ifndef AGON_H
 #define AGON_H
@@ -84,9 +94,9 @@ typedef struct agon_ctx_options {
 
 AGON_API agon_ctx_options agon_ctx_options_default(void);
 
-/* Makes a context: error message, worker threads, CPU path. *out is new; free with agon_ctx_free. AGON_EINVAL:
- * another struct_size or number of threads, unknown or absent cpu path, unknown numerics, no limit of memory.
- * AGON_ENOMEM. `options` may be NULL. On failure there is no context to ask, so the reason is written to `reason`
+/* Makes a context: error message, worker threads, CPU path. *out is new; free with agon_ctx_free. AGON_EINVAL: a
+ * struct_size that is not known, too many threads, a CPU path that is unknown or absent here, unknown numerics, a limit
+ * of memory that is none. AGON_ENOMEM. `options` may be NULL. On failure there is no context to ask, so the reason is written to `reason`
  * [reason_size] when it is not NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out,
                                                   char *reason, size_t reason_size);
@@ -127,19 +137,25 @@ typedef struct agon_run_options {
 } agon_run_options;
 AGON_API agon_run_options agon_run_options_default(void);
 
-/* Runs the recipe a run file names, or goes on with it, in the numerics it names (ctx keeps its own). *summary, new,
- * is JSON: {"run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds",
- * "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general", "gate":
- * {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "examples": recipe loop, what the last
- * iteration trained on, {"n", "real": no version of the lineage wrote them, "new": it did, "replayed"}, "arms"?: where control arms were
- * trained, [{"arm": "loop" (the version it ends with), then "random_labels", "real_only", "shuffled", "version", "n",
- * "before", "after", "gain", "ci95", "examples", "loss_tokens", "labels_right", "difference"?: of the loop's version
- * less this one, {"gain", "ci95", "p"}, "tokens_wanted"?: it had fewer}], "workspace", "example": id of a
- * training example or null, "reviews": open review items, "answers_waiting": as agon_status_json has it, "model_option":
- * the run file's model or null}. AGON_EBUSY: another process runs here. AGON_EINVAL: a folder that is no workspace.
- * AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the
- * run file changed since the run began (iterations, gate.rejections and recipe loop's evaluate.arms may). AGON_ENOMEM before any work: its largest
- * phase does not fit; else messages tell the forecast, {"memory"}, and {"warning"}s, as agon_init_run_file has them. */
+/* Runs the recipe a run file names, or goes on with it, in the numerics it names (ctx keeps its own). Before any work messages tell
+ * the forecast, {"memory"}, and what the run will not be able to do, {"warning"}, as agon_init_run_file has them.
+ *
+ * *summary, new, is JSON:
+ *   "run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds", "tokens", "workspace",
+ *   "model_option": the run file's model or null
+ *   "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general"
+ *   "gate": {"verdict", "reason", "figures"}
+ *   "labels", "budget", "learnability", "critic"
+ *   "reviews": open review items; "answers_waiting": as agon_status_json has it
+ *   "examples": recipe loop, what the last iteration trained on: {"n", "real": no version of the lineage wrote them, "new": it did, "replayed"}
+ *   "example": id of a training example or null
+ *   "arms"?: where control arms were trained, [{"arm": "loop" (the version it ends with), then "random_labels", "real_only",
+ *       "shuffled", "version", "n", "before", "after", "gain", "ci95", "examples", "loss_tokens", "labels_right", "difference"?:
+ *       of the loop's version less this one, {"gain", "ci95", "p"}, "tokens_wanted"?: it had fewer}]
+ *
+ * AGON_EBUSY: another process runs here. AGON_EINVAL: a folder that is no workspace. AGON_EINTERRUPTED after agon_interrupt: all that
+ * was done is kept, and the same call goes on. AGON_EMISMATCH: the run file changed since the run began (iterations, gate.rejections
+ * and recipe loop's evaluate.arms may). AGON_ENOMEM before any work: its largest phase does not fit. */
 AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
                                               const agon_run_options *options, char **summary);
 /* The workspace agon_run uses when none is given; *path new (agon_text_free). */
@@ -163,17 +179,20 @@ AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const cha
 /* The folder itself; *path new (agon_text_free). */
 AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const char *workspace, char **path);
 
-/* {"run", "state": "running|done|halted|waiting", "iteration", "stage", "versions": [{"id", "parent", "role", "iteration",
- * "status": "base|candidate|promoted|rejected|rolled_back", "reason", "held_out": {"n", "before", "after", "ci95":
- * [lo, hi]} or null}] in order of creation, "labels": {"verifier", "critic", "human", "simulated", ...},
- * "audits": [{"source": of the audited label, "audits", "agreed"}], "tokens": {...}, "counters": {...},
- * "other_versions": critics and attackers, "updated_ms", "progress", "answers_waiting": of reviewers, not taken in
- * yet, "arms": of the control arms {"run", "state", "iteration", "stage", "rows": as agon_run has them, or null} or
- * null, "attacker": the trained one of the run file, {"version", "adapter": its folder, "object", "prompts": [templates]},
- * or null}. `before`: the base on the same items, both are fractions; ci95 is the interval of after - before. "halted":
- * stopped before its end; the same `agon run` goes on, after too many rejections with a larger gate.rejections. "waiting":
- * people must answer first (agon_review): all held-out answers of the gate, or anything where there is nothing to train
- * on; then the same `agon run` goes on. */
+/* How a run stands:
+ *   "run", "iteration", "stage", "updated_ms", "progress", "tokens": {...}, "counters": {...}
+ *   "state": "running"; "done"; "halted": stopped before its end, the same `agon run` goes on (after too many rejections with a larger
+ *       gate.rejections); "waiting": people must answer first (agon_review), all held-out answers of the gate, or anything where there is
+ *       nothing to train on, and then the same `agon run` goes on
+ *   "versions": in order of creation, [{"id", "parent", "role", "iteration", "status": "base|candidate|promoted|rejected|rolled_back",
+ *       "reason", "held_out": {"n", "before", "after", "ci95": [lo, hi]} or null}]. `before`: the base on the same items, both are
+ *       fractions; ci95 is the interval of after - before
+ *   "other_versions": critics and attackers
+ *   "labels": {"verifier", "critic", "human", "simulated", ...}
+ *   "audits": [{"source": of the audited label, "audits", "agreed"}]
+ *   "answers_waiting": of reviewers, not taken in yet
+ *   "arms": of the control arms {"run", "state", "iteration", "stage", "rows": as agon_run has them, or null} or null
+ *   "attacker": the trained one of the run file, {"version", "adapter": its folder, "object", "prompts": [templates]}, or null */
 AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);
 /* The last `limit` (0: all) events, of the run and its control arms, whose number is above `after`, oldest first:
@@ -295,7 +314,8 @@ typedef struct agon_model_options {
 } agon_model_options;
 AGON_API agon_model_options agon_model_options_default(void);
 
-/* *out new. Weights are read-only and may be shared between contexts. */
+/* *out new (agon_model_free). Weights are read-only and may be shared between contexts. AGON_ENOTFOUND: a file is not there;
+ * AGON_EFORMAT: damaged; AGON_EUNSUPPORTED: an architecture, quantisation or tokenizer that agon does not have, by name; AGON_ENOMEM. */
 AGON_API AGON_MUST_CHECK agon_status agon_model_open(agon_ctx *ctx, const char *path,
                                                      const agon_model_options *options, agon_model **out);
 AGON_API void agon_model_free(agon_model *m);
@@ -635,17 +655,19 @@ typedef struct agon_train_options {
     size_t max_steps;          /* 0: the epochs decide */
     double learning_rate;      /* NAN: agon_train_learning_rate */
     double weight_decay, clip_norm, warmup; /* decay of matrices, an adapter's factors too: not of embeddings, norms, biases, heads. warmup: share of the steps */
-    const char *schedule;      /* "cosine", "linear", "constant" */
+    const char *schedule;      /* of the learning rate: "cosine", "linear", "constant" */
     double temperature;        /* of all log_probs; 0.0001 to 1e6, 0 means 1 */
     uint64_t seed;             /* of the data's order and of new LoRA factors */
     size_t checkpoint_every;   /* steps; 0: about every half minute (results do not depend on it) */
     bool must_resume;          /* AGON_ENOTFOUND when there is nothing to go on with; not with overwrite */
     bool overwrite;            /* start anew over an earlier training */
+
     /* After each step, on the caller's thread. Not AGON_OK stops with that status, AGON_EINTERRUPTED with a
      * checkpoint too. NULL: none. */
     agon_status (*on_step)(void *arg, const agon_train_progress *progress);
     void (*on_resume)(void *arg, size_t step); /* goes on after this many steps; NULL: none */
     void *arg;
+
     /* Where the dataset has dimensions (Panacea): one new adapter (lora_rank: its shared singular values; a slot a
      * dimension comes on top) is trained under preference vectors drawn from the simplex, `vectors` a step, each on
      * rows of its own; batch_rows is a multiple of vectors * dimensions. */
@@ -653,6 +675,7 @@ typedef struct agon_train_options {
     size_t vectors;
     const double *ideal;       /* [n_ideal] least loss of each dimension, where tchebycheff measures from; 0: zeros */
     size_t n_ideal;
+
     /* Rows whose labels may be wrong (Han et al. 2018, 1804.06872): at step t only the share 1 - small_loss * min(t
      * / (small_loss_ramp * steps), 1) of a batch is trained on, the rows with the smallest losses under the policy
      * as it is then (of objectives on tokens: the mean over a row's tokens). 0: every row. The objective must give
@@ -660,12 +683,15 @@ typedef struct agon_train_options {
     double small_loss;      /* below 1 */
     double small_loss_ramp; /* share of the steps, from 0 to 1 */
     bool co_teach; /* with small_loss and lora_rank: a second adapter of another seed; each trains on the rows that are easiest for the other */
+
     double beta1, beta2, eps; /* AdamW (Loshchilov, Hutter 2019, 1711.05101) */
+
     /* What small_loss ranks and leaves out: "row"; under nll, sft, gce, sce and token-forward also "token" (the
      * supervised tokens of the batch) or "span" (stretches of small_loss_span tokens from each response's start, by
      * the mean over their supervised tokens). */
     const char *small_loss_level;
     size_t small_loss_span;
+
     /* Held-out rows, read for the same objective (borrowed for the call; NULL: none), are scored without learning from
      * them: before step 1, after each validate_every steps (0: agon_train_validate_every) and after the last. Their
      * loss and metrics are the objective's over all the rows as one step, an option with a ramp at its end. No trained
@@ -685,29 +711,37 @@ typedef struct agon_train_options {
  * 0.1, level "row", spans of 4 tokens where they are selected). */
 AGON_API agon_train_options agon_train_options_default(void);
 
-/* Trains m on d with the dataset's objective and leaves the result in the folder `output`: a PEFT adapter (lora_rank
- * above 0 or an adapter given), else a Hugging Face folder in m's dtype. Adapters: m stays as it is, and several
- * contexts may train on it at a time. All weights: m itself changes and must have no other user, and where the
- * objective has a reference, m's file is opened a second time for it. Durable: training.json says what is trained,
- * checkpoint.bin how far; each is replaced whole; steps.jsonl gets a line a step before on_step hears of it. The same call after an interruption at any moment goes on, to the
- * same bits; once done it changes nothing, m neither: open `output` for its result. All weights in one process: the
- * same call goes on also with the m that it left changed, and with `overwrite` begins where it began; AGON_EINVAL
- * where those weights were made in memory by a training before it and no checkpoint has them. Any other call trains
- * m on as it is then. A reward head that m did not have it has after success only. `output` and the folders above it
- * are made if need be. *summary (`summary` may be NULL) new: {"output", "kind": "peft|hf", "objective", "rows",
- * "steps", "resumed_after", "id": SHA-256 of the result's values, "already_done"}; with small_loss also "selection":
- * {"rows": of all batches, "kept": trained on, "disagreed": kept rows that the partner did not train on}, and with
- * co_teach "partner": {"output": the folder `output`/partner, a PEFT adapter like the first, "id"}. Where the
- * dataset has adapters, one new adapter of lora_rank is trained for each of its names on the rows of that name, all
- * in common steps over one copy of m: each gets, bit for bit, what a training of it alone on those rows with these
- * options gives, its steps counted in epochs of its own rows. They lie in `output`/NAME, PEFT adapters; *summary has
- * "adapters": [{"name", "output", "rows", "steps", "id", "selection"?}] for "id". AGON_EINVAL with `adapter`,
- * co_teach or dimensions. A step's metrics then have "kept" rows, with co_teach "partner_loss" and "disagree" (the
- * share of the kept rows that are not the partner's). With `validation` training.json has "validated": [{"step", "loss",
- * "metrics"}] and *summary "validation": {"rows", "start": the loss before step 1, "last", "best": {"step", "loss"},
- * "kept": the step after which the result is}. AGON_EINVAL: an option, a row, or an `output` that holds
- * something else (names the first difference). AGON_EBUSY: another training writes there. AGON_EINTERRUPTED:
- * stopped, with a checkpoint. AGON_ENUMERIC names step and rows. */
+/* Trains m on d with the dataset's objective and leaves the result in the folder `output` (made if need be, with the folders
+ * above it): a PEFT adapter (lora_rank above 0 or an adapter given), else a Hugging Face folder in m's dtype.
+ *
+ * Durable: training.json says what is trained, checkpoint.bin how far; each is replaced whole; steps.jsonl gets a line a step
+ * before on_step hears of it. The same call after an interruption at any moment goes on, to the same bits; once
+ * done it changes nothing, m neither: open `output` for its result.
+ *
+ * An adapter's training leaves m as it is, and several contexts may train on it at a time.
+ *
+ * A training of all weights changes m itself, which must have no other user; where the objective has a reference, m's file is opened
+ * a second time for it. Within one process the same call goes on also with the m that it left changed, and with `overwrite` begins
+ * where it began; AGON_EINVAL where those weights were made in memory by a training before it and no checkpoint has them. Any other
+ * call trains m on as it is then. A reward head that m did not have it has after success only.
+ *
+ * Where the dataset has adapters, one new adapter of lora_rank is trained for each of its names on the rows of that name, all in
+ * common steps over one copy of m. Each gets, bit for bit, what a training of it alone on those rows with these options gives, its
+ * steps counted in epochs of its own rows. They lie in `output`/NAME, PEFT adapters. AGON_EINVAL with `adapter`, co_teach or dimensions.
+ *
+ * *summary (`summary` may be NULL) new:
+ *   "output", "kind": "peft|hf", "objective", "rows", "steps", "resumed_after", "already_done"
+ *   "id"?: SHA-256 of the result's values; where the dataset has adapters instead
+ *   "adapters"?: [{"name", "output", "rows", "steps", "id", "selection"?}]
+ *   "selection"?: with small_loss, {"rows": of all batches, "kept": trained on, "disagreed": kept rows that the partner did not train on}
+ *   "partner"?: with co_teach, {"output": the folder `output`/partner, a PEFT adapter like the first, "id"}
+ *   "validation"?: {"rows", "start": the loss before step 1, "last", "best": {"step", "loss"}, "kept": the step after which the result is};
+ *       training.json then has "validated": [{"step", "loss", "metrics"}]
+ * With small_loss a step's metrics have "kept" rows, with co_teach "partner_loss" and "disagree" (the share of the kept rows that are
+ * not the partner's).
+ *
+ * AGON_EINVAL: an option, a row, or an `output` that holds something else (names the first difference). AGON_EBUSY: another training
+ * writes there. AGON_EINTERRUPTED: stopped, with a checkpoint. AGON_ENUMERIC names step and rows. */
 AGON_API AGON_MUST_CHECK agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const char *output,
                                                 const agon_train_options *options, char **summary);
 /* What agon_train with these options would take, before anything is begun; an adapter to go on from is read for its
@@ -729,12 +763,15 @@ typedef struct agon_online_options {
     size_t rounds, prompts, samples, max_tokens; /* prompts a round, samples a prompt, tokens a sample */
     double no_end_penalty;        /* taken from the reward of a sample that did not end by itself */
     double kl_target, kl_horizon; /* horizon above 0: the objective's beta follows the KL (Ziegler et al. 2019) */
+
     const char *reward_model;     /* PEFT folder with a reward head; NULL: the prompts' verifiers, 1 for a pass */
+
     /* Above 0 (ppo, reinforce++): what the verifier cites in a sample that fails loses this much, on its exact
      * tokens (RELC, 2401.07382), held so that a sample's sum is at most 0.5 * std(reward) * sqrt(tokens); in a round
      * whose rewards are all equal nothing holds it. */
     double span_reward;
     const char *span_placement; /* of it: "spread" over the tokens, on "each", on the "last" */
+
     /* After each round, JSON: {"round", "rounds", "reward", "reward_std", "length", "ended", "kl", "distinct",
      * "flat_groups", "rows", "beta", "loss"}, with span_reward "flagged" and "span_reward"; "verified", the share
      * that passes where every prompt has a verifier; of an ensemble "disagreement", the mean over the samples of its
@@ -743,23 +780,27 @@ typedef struct agon_online_options {
      * samples; absent where a member's rewards are all alike). NULL: none. */
     void (*on_round)(void *arg, const char *json);
     void *arg;
+
     /* Prompts of the user's instead of generated tasks: JSONL rows {"prompt": text or messages}. Rounds take them in
      * a seeded order, each once before any comes again. "answer" (text, number or a list of accepted ones),
      * "verifier" and "arguments" say what is right, as in agon_init_run_file's files, and are needed where nothing
      * else rewards; "completion" is the demonstration that spin and `demonstrations` need. NULL: tasks. */
     const char *data;
+
     /* [n_reward_models] further reward models. With two or more in all their rewards become one by `ensemble` at
      * `ensemble_strength` (agon_reward_ensemble; NULL: the mean), which are refused where there is one or none. */
     const char *const *reward_models;
     size_t n_reward_models;
     const char *ensemble;
     double ensemble_strength;
+
     /* Objectives on pairs: how many of a prompt's samples statistical rejection sampling accepts at temperature
      * rso_beta (Liu et al. 2023, 2309.06657); the first and the second are a pair, the third and the fourth ..., the
      * better reward chosen, ties dropped. 0: half of the samples for rso-sigmoid and rso-hinge, none for the others,
      * which take the best and the worst. */
     size_t accept;
     double rso_beta;
+
     /* A judge instead of verifiers and reward models. `judge`: a program, run through /bin/sh -c in a process group of
      * its own, that reads one JSON line a sample, {"id", "role": "judge", "messages": the conversation with the sample
      * as its last turn, "data": {"prompt", "completion", and the row's other members}}, and writes one, {"id",
@@ -778,13 +819,16 @@ typedef struct agon_online_options {
     double judge_timeout;
     const char *judge_model, *judge_url, *judge_key_env;
     size_t judge_repeats;
+
     /* Objectives on pairs: one pair for each sample whose reward (before no_end_penalty) is under pass_reward, with
      * the prompt's demonstration chosen above it (a task's is its own). So one answer of a person's serves as many
      * pairs as the policy has ways to fail, and samples that are right are never rejected, which spin without it
      * does. */
     bool demonstrations;
     double pass_reward;
+
     const char *schedule; /* of the learning rate over the rounds, the same within one: "constant", "linear", "cosine" */
+
     /* Samples are drawn from the top_k likeliest tokens, 0: from all. Objectives on pairs only: the others read the
      * samples as draws of the uncut distribution. */
     size_t top_k;
