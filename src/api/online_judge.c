@@ -146,7 +146,7 @@ static agon_status ask_program(online_judge *j, const reward_question *q, questi
 }
 
 /* Samples without a verdict get the mean of their prompt's others, so that they teach nothing. */
-static agon_status fill_gaps(online_judge *j, const reward_question *q, double *rewards, double *unjudged) {
+static void fill_gaps(const reward_question *q, double *rewards, double *unjudged) {
     size_t n = q->n_prompts * q->n_samples, gaps = 0;
     for (size_t first = 0; first < n; first += q->n_samples) {
         double sum = 0;
@@ -159,7 +159,6 @@ static agon_status fill_gaps(online_judge *j, const reward_question *q, double *
                 rewards[i] = known ? sum / (double)known : 0, gaps++;
     }
     *unjudged = (double)gaps / (double)n;
-    return gaps < n ? AGON_OK : ctx_fail(j->ctx, AGON_EREMOTE, "round %zu: the judge wrote no verdict on any of %zu samples", q->round + 1, n);
 }
 
 static agon_status ask(online_judge *j, const reward_question *q, double *rewards, double *unjudged) {
@@ -172,7 +171,7 @@ static agon_status ask(online_judge *j, const reward_question *q, double *reward
         name_questions(q, &x, 0, 1);
         s = judge_by_model(j->ctx, j->who, x.items, x.n, j->repeats, q->seed, j->first_prompts, rewards);
         if (!s)
-            s = fill_gaps(j, q, rewards, unjudged);
+            fill_gaps(q, rewards, unjudged);
     }
     questions_free(&x);
     return s;

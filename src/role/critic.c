@@ -75,6 +75,7 @@ void critic_judgement_free(critic_judgement *j) {
         return;
     free(j->critique);
     free(j->error);
+    free(j->unread);
     *j = (critic_judgement){.p = NAN};
 }
 
@@ -120,6 +121,8 @@ static void read_votes(const backend_response *r, critic_judgement *j) {
     }
     if (n_read)
         j->p = (double)n_yes / (double)n_read;
+    else if (r->n_completions)
+        j->unread = written(r->completions, VERDICT_TOKENS);
 }
 
 static void read_judgement(const backend_response *r, critic_judgement *j) {

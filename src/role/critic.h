@@ -54,6 +54,7 @@ typedef struct critic_judgement {
     char *critique;      /* what it wrote, new, bounded as answers and evidence are; NULL in likelihood form */
     char *error;         /* failed: why, new */
     size_t n_unparsable; /* votes without a verdict */
+    char *unread;        /* the first of them, where there are no others, new, bounded alike; else NULL */
     size_t n_prompt_tokens, n_completion_tokens;
 } critic_judgement;
 void critic_judgement_free(critic_judgement *j);

@@ -152,6 +152,19 @@ static agon_status take_judgement(agon_ctx *ctx, const char *id, const critic_ju
     return AGON_OK;
 }
 
+/* AGON_EREMOTE where not one of n is known; id: the first one's. */
+static agon_status check_verdicts(agon_ctx *ctx, const char *id, const critic_judgement *judged, size_t n, const double *out) {
+    size_t unknown = 0;
+    char shown[200];
+    while (unknown < n && isnan(out[unknown]))
+        unknown++;
+    if (n == 0 || unknown < n)
+        return AGON_OK;
+    const char *text = judged->unread ? judged->unread : "";
+    utf8_escape(shown, sizeof shown, text, strlen(text));
+    return ctx_fail(ctx, AGON_EREMOTE, "the judge wrote no verdict on any of %zu samples: what it writes is to end with [[Yes]] or [[No]], and on %s it wrote '%s'", n, id, shown);
+}
+
 agon_status judge_by_model(agon_ctx *ctx, backend *b, const judge_item *items, size_t n, size_t n_votes, uint64_t seed,
                            bool first_prompts, double *out) {
     critic_item *asked = memory_new(n + 1, sizeof *asked);
@@ -166,11 +179,12 @@ agon_status judge_by_model(agon_ctx *ctx, backend *b, const judge_item *items, s
     }
     if (!s)
         s = critic_judge(ctx, b, asked, n, n_votes, NULL, judged);
-    for (size_t i = 0; i < n && judged; i++) {
-        if (!s)
-            s = take_judgement(ctx, items[i].id, &judged[i], &out[i]);
+    for (size_t i = 0; i < n && !s; i++)
+        s = take_judgement(ctx, items[i].id, &judged[i], &out[i]);
+    if (!s)
+        s = check_verdicts(ctx, items->id, judged, n, out);
+    for (size_t i = 0; i < n && judged; i++)
         critic_judgement_free(&judged[i]);
-    }
     for (size_t i = 0; i < 2 * n && texts; i++)
         free(texts[i]);
     free(asked);

@@ -108,7 +108,7 @@ run 5 "$agon" train grpo --online --model "$tiny" --output s1 $how $server --jud
 says err 'round 1, prompt 0, sample 0: .*404.*run again'; one_sentence
 run 5 env JUDGE_KEY=other "$agon" train grpo --online --model "$tiny" --output s2 $how $server --judge-model judge-7
 says err 'round 1, prompt 0, sample 0: .*401.*run again'; one_sentence
-run 4 env -u JUDGE_KEY "$agon" train grpo --online --model "$tiny" --output s3 $how $server --judge-model judge-7
+run 3 env -u JUDGE_KEY "$agon" train grpo --online --model "$tiny" --output s3 $how $server --judge-model judge-7
 says err 'JUDGE_KEY'; one_sentence
 [ ! -f s1/state.bin ] && [ ! -f s1/rewards.json ] && [ ! -f s2/rewards.json ] || fail "something was kept of a round that was not judged"
 exec 3>&-

@@ -23,7 +23,7 @@ gate: {monitor_prompts: 0}
 Y
 }
 file "$(cat url)"
-run 4 env -u RUN_KEY "$agon" run run.yaml --quiet
+run 3 env -u RUN_KEY "$agon" run run.yaml --quiet
 says err 'RUN_KEY, named by .key_env., is not set'; one_sentence
 run 5 env RUN_KEY=wrong "$agon" run run.yaml --quiet
 says err 'status 401: \{"error":\{"message":"no such key"'; one_sentence

@@ -128,6 +128,10 @@ static void model__rewards_are_probabilities(void **state) {
     assert_close(f->rewards[0], 2.0 / 3, 1e-12);
     assert_true(isnan(f->rewards[1]));
     teardown(f);
+    f = setup("while read -r line; do " ID SAY("\\\"completions\\\":[\\\"Verdict: pass\\\"]") "done", 10);
+    assert_int_equal(judge_by_model(f->ctx, f->b, f->items, 2, 1, 5, false, f->rewards), AGON_EREMOTE);
+    assert_non_null(strstr(agon_error(f->ctx), "no verdict on any of 2 samples: what it writes is to end with [[Yes]] or [[No]], and on sample 0 it wrote 'Verdict: pass'"));
+    teardown(f);
 }
 
 int main(void) {
