@@ -101,7 +101,7 @@ static agon_status matched_flips(agon_ctx *ctx, uint64_t seed, const sequence_it
 }
 
 /* Shares of right answers of specialist e on each domain of the validation items, and over all of them (the last): the truth of these is what the votes are told
- * (specification 6 allows a small part of it), and no other student is. */
+ * (the specification allows a part of it), and no other student is. */
 static void competence(const w2s_grid *g, size_t seed, size_t family, size_t e, double out[SEQUENCE_N_DOMAINS + 1]) {
     const w2s_items *s = w2s_grid_items(g, seed, family);
     const double *p = w2s_grid_result(g, seed, family, 2 + e);
