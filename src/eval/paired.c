@@ -71,13 +71,6 @@ double mcnemar_exact(size_t gained, size_t lost) {
     return fmin(1, 2 * special_binomial_at_most((long long)less, (long long)(gained + lost), 0.5));
 }
 
-double mcnemar_mid(size_t gained, size_t lost) {
-    long long less = (long long)(gained < lost ? gained : lost), n = (long long)(gained + lost);
-    double below = special_binomial_at_most(less - 1, n, 0.5),
-           upto = special_binomial_at_most(less, n, 0.5);
-    return fmin(1, below + upto); /* 2 (P(X <= k) - P(X = k)/2) */
-}
-
 double mcnemar_one_sided(size_t gained, size_t lost) {
     /* By symmetry P(X >= gained) = P(X <= lost). */
     return special_binomial_at_most((long long)lost, (long long)(gained + lost), 0.5);

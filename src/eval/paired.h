@@ -29,9 +29,8 @@ double paired_gain(const paired_table *t);
  * gives; [-1, 1] when empty. */
 interval paired_difference(const paired_table *t, double alpha);
 
-/* McNemar's test (V:mcnemar): two-sided exact p and mid-p. */
+/* McNemar's test (V:mcnemar): two-sided exact p. */
 double mcnemar_exact(size_t gained, size_t lost);
-double mcnemar_mid(size_t gained, size_t lost);
 /* Exact p of H0 "no gain" against "the new version is better": P(Bin(gained + lost, 1/2) >=
  * gained). */
 double mcnemar_one_sided(size_t gained, size_t lost);

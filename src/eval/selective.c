@@ -18,10 +18,6 @@ static int most_confident_first(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-selective_options selective_options_default(void) {
-    return (selective_options){.alpha = 0.15, .delta = 0.1, .n_min = 30};
-}
-
 agon_status selective_judge(agon_ctx *ctx, const double *confidence, const bool *error, size_t n,
                             const selective_options *options, selective_result *out) {
     if (!(options->alpha > 0 && options->alpha < 1 && options->delta > 0 && options->delta < 1))

@@ -11,7 +11,6 @@ typedef struct selective_options {
                      delta / M each */
     size_t n_min; /* thresholds with fewer examples are not tested; 30. Below selective_least the first test cannot pass, and ends the sequence */
 } selective_options;
-selective_options selective_options_default(void);
 
 typedef struct selective_result {
     bool abstain;          /* no threshold passed: every item escalates */

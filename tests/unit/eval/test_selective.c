@@ -4,6 +4,8 @@
 #include "eval/interval.h"
 #include "eval/selective.h"
 
+static const selective_options usual = {.alpha = 0.15, .delta = 0.1, .n_min = 30};
+
 static void selective__matches_vectors(void **state) {
     (void)state;
     json_t *all = vectors_load("loop_vectors.json");
@@ -40,7 +42,7 @@ static void selective__matches_vectors(void **state) {
 static void selective__decides_from_the_threshold_on(void **state) {
     (void)state;
     enum { N = 60 };
-    const selective_options o = selective_options_default();
+    const selective_options o = usual;
     double conf[N];
     bool err[N] = {0};
     selective_result r;
@@ -64,7 +66,7 @@ static double true_error(int judge, double c) {
 static void selective__keeps_its_promise(void **state) {
     (void)state;
     enum { RUNS = 2000, N = 300 };
-    selective_options o = selective_options_default();
+    selective_options o = usual;
     rng r = rng_new(9);
     for (int judge = 0; judge < 3; judge++) {
         int violations = 0, escalated_all = 0;
@@ -98,7 +100,7 @@ static void selective__abstains_on_everything_when_the_top_fails(void **state) {
         conf[i] = i < 30 ? 0.99 : 0.6;
         err[i] = i < 15; /* bad at the top, perfect below: the top decides */
     }
-    selective_options o = selective_options_default();
+    selective_options o = usual;
     selective_result r;
     assert_ok(NULL, selective_judge(NULL, conf, err, 40, &o, &r));
     assert_true(r.abstain && !selective_decides(&r, 1.0) && r.n_tested == 1);
