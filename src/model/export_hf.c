@@ -221,13 +221,8 @@ agon_status export_hf_check(agon_ctx *ctx, const char *folder, const model_confi
     return s;
 }
 
-agon_status export_hf(agon_ctx *ctx, const char *folder, const model_config *config, const tokenizer *tok,
-                      const char *dtype, tensor_source source, void *arg) {
-    return export_hf_heads(ctx, folder, config, tok, dtype, 0, source, arg);
-}
-
-agon_status export_hf_heads(agon_ctx *ctx, const char *folder, const model_config *config, const tokenizer *tok,
-                            const char *dtype, unsigned heads, tensor_source source, void *arg) {
+agon_status export_hf(agon_ctx *ctx, const char *folder, const model_config *config, const tokenizer *tok, const char *dtype,
+                      unsigned heads, tensor_source source, void *arg) {
     const quant_type *type = NULL;
     export_files files = {0};
     agon_status s = export_hf_check(ctx, folder, config);

@@ -142,7 +142,7 @@ agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory exporting a model");
     model_config config = written_config(m);
     agon_status status = gguf ? export_gguf(ctx, path, &config, m->tokenizer, dtype, merged_tensor, &g)
-                              : export_hf_heads(ctx, path, &config, m->tokenizer, dtype, stored, merged_tensor, &g);
+                              : export_hf(ctx, path, &config, m->tokenizer, dtype, stored, merged_tensor, &g);
     free(g.row);
     if (!status)
         status = write_scale(ctx, m, a, path);

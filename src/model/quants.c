@@ -291,7 +291,3 @@ void quant_store(const quant_type *type, const float *values, size_t n, uint8_t 
             store16(out + 2 * i, bf16_from_f32(values[i]));
     }
 }
-
-bool quant_can_store(const quant_type *type) {
-    return type->gguf_id == 0 || type->gguf_id == 1 || type->gguf_id == 8 || type->gguf_id == 30;
-}

@@ -30,6 +30,5 @@ void quant_split_q8_0(const uint8_t *source, size_t n_blocks, int8_t *integers, 
 
 /* n values as `type` (F32, F16, BF16, or Q8_0 with n a multiple of 32) into out. */
 void quant_store(const quant_type *type, const float *values, size_t n, uint8_t *out);
-bool quant_can_store(const quant_type *type);
 
 #endif

@@ -74,18 +74,13 @@ typedef agon_status (*tensor_source)(void *arg, agon_ctx *ctx, const char *name,
 
 typedef struct tokenizer tokenizer;
 
-/* A Hugging Face folder (config.json, model.safetensors in dtype "f32" or "bf16", tokenizer.json,
+/* A Hugging Face folder (config.json, model.safetensors in dtype "f32", "f16" or "bf16", tokenizer.json,
  * tokenizer_config.json with chat template, generation_config.json) that transformers loads. Tensor names and shapes follow
- * from the config. dtype "f32", "bf16" or "f16". `tok` NULL: no tokenizer files. Written under temporary names and
- * renamed last, config.json at the end. AGON_ENUMERIC: a value is not finite or too large for the dtype. */
-AGON_MUST_CHECK agon_status export_hf(agon_ctx *ctx, const char *folder, const model_config *config,
-                                      const tokenizer *tok, const char *dtype, tensor_source source,
-                                      void *arg);
-/* The same with scalar heads (bit 1 << kind of scalar_head.h), in f32, asked from `source` by their names: a reward head makes
- * the folder a sequence classifier of one label, a value head is TRL's. */
-AGON_MUST_CHECK agon_status export_hf_heads(agon_ctx *ctx, const char *folder, const model_config *config,
-                                            const tokenizer *tok, const char *dtype, unsigned heads, tensor_source source,
-                                            void *arg);
+ * from the config. `tok` NULL: no tokenizer files. heads: scalar heads (bit 1 << kind of scalar_head.h; 0: none), in f32, asked from
+ * `source` by their names: a reward head makes the folder a sequence classifier of one label, a value head is TRL's. Written under
+ * temporary names and renamed last, config.json at the end. AGON_ENUMERIC: a value is not finite or too large for the dtype. */
+AGON_MUST_CHECK agon_status export_hf(agon_ctx *ctx, const char *folder, const model_config *config, const tokenizer *tok, const char *dtype,
+                                      unsigned heads, tensor_source source, void *arg);
 /* AGON_EUNSUPPORTED: no such folder can hold a model of this configuration; the sentence names `folder`. */
 AGON_MUST_CHECK agon_status export_hf_check(agon_ctx *ctx, const char *folder, const model_config *config);
 /* A GGUF file in "f32", "f16", "bf16" or "q8_0" (norms stay f32) that llama.cpp loads. `tok` as above. */

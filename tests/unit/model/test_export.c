@@ -30,7 +30,7 @@ static void export_hf__comes_back(void **state) {
             snprintf(c.rope_scaling, sizeof c.rope_scaling, "%s", d == 0 ? "none" : "linear");
             c.rope_factor = d == 0 ? 1 : 2.5;
             fixture_path(path, &f, "new/model");
-            assert_ok(ctx, export_hf(ctx, path, &c, NULL, dtypes[d][0], fixture_source, &c));
+            assert_ok(ctx, export_hf(ctx, path, &c, NULL, dtypes[d][0], 0, fixture_source, &c));
             assert_ok(ctx, weights_open(ctx, path, &w));
             assert_string_equal(weights_config(w)->architecture, architectures[a]);
             fixture_same_config(weights_config(w), &c);
@@ -105,7 +105,7 @@ static void export_gguf__llama3_scaling_of_any_parameters_comes_back(void **stat
         assert_int_equal(first.n, second.n);
         assert_memory_equal(first.data, second.data, first.n);
         fixture_path(path, &f, "folder");
-        assert_refused(ctx, export_hf(ctx, path, &back, NULL, "f32", fixture_source, &c), AGON_EUNSUPPORTED, path, "gguf");
+        assert_refused(ctx, export_hf(ctx, path, &back, NULL, "f32", 0, fixture_source, &c), AGON_EUNSUPPORTED, path, "gguf");
         assert_false(folder_exists(path));
         back.rope_divisors[1] = 0;
         assert_refused(ctx, export_gguf(ctx, path, &back, NULL, "f32", fixture_source, &c), AGON_EFORMAT, path, "divisor 1 is 0");
@@ -195,19 +195,19 @@ static void export__a_failure_leaves_nothing(void **state) {
     faulty bad = {fixture_config("llama"), "model.layers.1.mlp.up_proj.weight", NAN};
     fixture_path(folder, &f, "hf");
     fixture_path(file, &f, "m.gguf");
-    assert_refused(ctx, export_hf(ctx, folder, &bad.config, NULL, "f32", faulty_source, &bad),
+    assert_refused(ctx, export_hf(ctx, folder, &bad.config, NULL, "f32", 0, faulty_source, &bad),
                    AGON_ENUMERIC, bad.name, "nan");
     assert_refused(ctx, export_gguf(ctx, file, &bad.config, NULL, "f32", faulty_source, &bad),
                    AGON_ENUMERIC, bad.name, "nan");
     bad.value = 70000;
-    assert_refused(ctx, export_hf(ctx, folder, &bad.config, NULL, "f16", faulty_source, &bad),
+    assert_refused(ctx, export_hf(ctx, folder, &bad.config, NULL, "f16", 0, faulty_source, &bad),
                    AGON_ENUMERIC, bad.name, "70000");
     bad.value = 0;
-    assert_int_equal(export_hf(ctx, folder, &bad.config, NULL, "f32", faulty_source, &bad),
+    assert_int_equal(export_hf(ctx, folder, &bad.config, NULL, "f32", 0, faulty_source, &bad),
                      AGON_EINTERRUPTED);
     assert_int_equal(export_gguf(ctx, file, &bad.config, NULL, "f32", faulty_source, &bad),
                      AGON_EINTERRUPTED);
-    assert_refused(ctx, export_hf(ctx, folder, &bad.config, NULL, "q8_0", faulty_source, &bad),
+    assert_refused(ctx, export_hf(ctx, folder, &bad.config, NULL, "q8_0", 0, faulty_source, &bad),
                    AGON_EINVAL, "q8_0", "bf16");
     assert_int_equal(n_files(f.path), 0);
     fixture_remove(&f);
@@ -238,7 +238,7 @@ static void export_hf__of_what_no_class_computes_is_refused(void **state) {
         c.qk_norm ^= cases[i].other_norm;
         fixture_path(folder, &f, "hf");
         fixture_path(file, &f, "m.gguf");
-        assert_refused(ctx, export_hf(ctx, folder, &c, NULL, "f32", fixture_source, &c), AGON_EUNSUPPORTED, cases[i].says,
+        assert_refused(ctx, export_hf(ctx, folder, &c, NULL, "f32", 0, fixture_source, &c), AGON_EUNSUPPORTED, cases[i].says,
                        "use format gguf");
         assert_false(folder_exists(folder));
         assert_ok(ctx, export_gguf(ctx, file, &c, NULL, "f32", fixture_source, &c)); /* as the sentence says */
@@ -257,8 +257,8 @@ static void export__an_existing_model_survives_a_failure(void **state) {
     fixture_folder f = fixture_folder_new();
     faulty bad = {fixture_config("llama"), "model.norm.weight", INFINITY};
     weights *w = NULL;
-    assert_ok(ctx, export_hf(ctx, f.path, &bad.config, NULL, "f32", fixture_source, &bad.config));
-    assert_int_equal(export_hf(ctx, f.path, &bad.config, NULL, "bf16", faulty_source, &bad), AGON_ENUMERIC);
+    assert_ok(ctx, export_hf(ctx, f.path, &bad.config, NULL, "f32", 0, fixture_source, &bad.config));
+    assert_int_equal(export_hf(ctx, f.path, &bad.config, NULL, "bf16", 0, faulty_source, &bad), AGON_ENUMERIC);
     assert_ok(ctx, weights_open(ctx, f.path, &w));
     fixture_check_values(ctx, w);
     weights_free(w);
@@ -310,7 +310,7 @@ static void export__carries_weights_and_tokenizer_of_a_real_model(void **state) 
     assert_ok(ctx, tokenizer_new(ctx, w, &t));
     fixture_path(folder, &f, "hf");
     fixture_path(file, &f, "m.gguf");
-    assert_ok(ctx, export_hf(ctx, folder, weights_config(w), t, "bf16", from_weights, w));
+    assert_ok(ctx, export_hf(ctx, folder, weights_config(w), t, "bf16", 0, from_weights, w));
     assert_ok(ctx, export_gguf(ctx, file, weights_config(w), t, "f32", from_weights, w));
     same_tokens(ctx, t, folder);
     same_tokens(ctx, t, file);

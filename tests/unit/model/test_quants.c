@@ -66,7 +66,7 @@ static void quants__store_as_the_reference(void **state) {
     size_t n_types = 0;
     json_object_foreach(json_object_get(root, "quantize"), name, entry) {
         const quant_type *type = quant_find(name);
-        assert_true(quant_can_store(type));
+        assert_non_null(type);
         bytes want = from_hex(json_object_get(entry, "bytes"));
         bytes in = from_hex(json_object_get(entry, "values"));
         uint8_t *out = malloc(want.n);

@@ -408,13 +408,13 @@ static void export__keeps_stop_tokens(void **state) {
     model_config c = config_for(t);
     fixture_path(first, &f, "first");
     fixture_path(second, &f, "second");
-    assert_ok(ctx, export_hf(ctx, first, &c, t, "f32", fixture_source, &c));
+    assert_ok(ctx, export_hf(ctx, first, &c, t, "f32", 0, fixture_source, &c));
     assert_ok(ctx, file_write(ctx, fixture_path(file, &f, "first/generation_config.json"), generation, strlen(generation)));
     assert_false(tokenizer_is_stop(t, 33));
     tokenizer_free(t);
     t = open_folder(first);
     assert_true(tokenizer_is_stop(t, 33) && tokenizer_is_stop(t, 34));
-    assert_ok(ctx, export_hf(ctx, second, &c, t, "f32", fixture_source, &c));
+    assert_ok(ctx, export_hf(ctx, second, &c, t, "f32", 0, fixture_source, &c));
     tokenizer *u = open_folder(second);
     for (int32_t id = 0; (size_t)id < c.n_vocabulary; id++)
         assert_true(tokenizer_is_stop(t, id) == tokenizer_is_stop(u, id));
@@ -441,7 +441,7 @@ static void folder__stop_tokens_of_config_json(void **state) {
     tokenizer *t = small_with(variant_named("smollm"), NULL, NULL);
     model_config c = config_for(t);
     fixture_path(folder, &f, "m");
-    assert_ok(ctx, export_hf(ctx, folder, &c, t, "f32", fixture_source, &c));
+    assert_ok(ctx, export_hf(ctx, folder, &c, t, "f32", 0, fixture_source, &c));
     tokenizer_free(t);
     json_t *config = json_load_file(fixture_path(file, &f, "m/config.json"), 0, NULL);
     json_object_set_new(config, "eos_token_id", json_pack("[i,i]", 33, 34));

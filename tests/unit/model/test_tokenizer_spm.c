@@ -417,7 +417,7 @@ static void spm__round_trips_keep_tokens(void **state) {
         tokenizer *u = open_model(file);
         assert_same_tokenizer(names[v], t, u);
         assert_true((u->spaces != NULL) && u->family == t->family);
-        assert_ok(ctx, export_hf(ctx, fixture_path(folder, &f, names[v]), &c, u, "f32", fixture_source, &c));
+        assert_ok(ctx, export_hf(ctx, fixture_path(folder, &f, names[v]), &c, u, "f32", 0, fixture_source, &c));
         tokenizer *again = open_model(folder);
         assert_same_tokenizer(names[v], t, again);
         tokenizer_free(again);

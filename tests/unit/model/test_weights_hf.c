@@ -146,7 +146,7 @@ static fixture_folder sharded_folder(agon_ctx *ctx, model_config *c, json_t **ma
     fixture_folder f = fixture_folder_new();
     char path[256];
     /* The configuration from the writer, the weights in two shards instead of its single file. */
-    assert_ok(ctx, export_hf(ctx, f.path, c, NULL, "f32", fixture_source, c));
+    assert_ok(ctx, export_hf(ctx, f.path, c, NULL, "f32", 0, fixture_source, c));
     assert_int_equal(unlink(fixture_path(path, &f, "model.safetensors")), 0);
     *map = json_object();
     write_shard(ctx, &f, c, 0, "model-00001-of-00002.safetensors", *map);
@@ -234,7 +234,7 @@ static fixture_folder tied_folder(agon_ctx *ctx, model_config *c) {
     char from[256], to[256];
     json_t *map = json_pack("{s:s, s:s}", "model.norm.weight", "model-1.safetensors", "lm_head.weight", "model-2.safetensors");
     assert_true(c->tied_embeddings);
-    assert_ok(ctx, export_hf(ctx, f.path, c, NULL, "bf16", fixture_source, c));
+    assert_ok(ctx, export_hf(ctx, f.path, c, NULL, "bf16", 0, fixture_source, c));
     assert_int_equal(rename(fixture_path(from, &f, "model.safetensors"), fixture_path(to, &f, "model-1.safetensors")), 0);
     write_index(ctx, &f, map);
     json_decref(map);
