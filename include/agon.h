@@ -832,6 +832,10 @@ typedef struct agon_online_options {
     /* Samples are drawn from the top_k likeliest tokens, 0: from all. Objectives on pairs only: the others read the
      * samples as draws of the uncut distribution. */
     size_t top_k;
+
+    /* A text that judge_model judges by in place of what is right, a constitution (Bai et al. 2022, 2212.08073): the reward is its probability that the
+     * answer keeps to it, or its verdict. NULL: none. */
+    const char *judge_principles;
 } agon_online_options;
 /* A constant learning rate, 10 rounds of 16 prompts and 4 samples of 48 tokens, penalty 1, fixed KL coefficient,
  * ensembles by their mean, rso_beta 0.5, 60 s for a judge's answer, pass_reward 0.5. */

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "role/judge.h"
+#include "role/prompt.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +41,26 @@ static agon_status open_local(online_judge *j, agon_model *m) {
     return s;
 }
 
+/* As text of a prompt, which holds so much of each part. */
+static agon_status check_principles(const online_judge *j) {
+    const agon_online_options *o = j->options;
+    const char *text = o->judge_principles;
+    if (!text)
+        return AGON_OK;
+    if (o->judge)
+        return ctx_fail(j->ctx, AGON_EINVAL, "principles are for a judge that is a model; a program (judge) has its own");
+    if (strlen(text) > PROMPT_FIELD_MAX || text[strspn(text, " \t\r\n")] == '\0')
+        return ctx_fail(j->ctx, AGON_EINVAL, "the judge's principles (judge_principles) are neither blank nor longer than %d bytes", PROMPT_FIELD_MAX);
+    json_t *valid = json_string(text);
+    json_decref(valid);
+    return valid ? AGON_OK : ctx_fail(j->ctx, AGON_EINVAL, "the judge's principles (judge_principles) are not UTF-8");
+}
+
 static agon_status open_judge(online_judge *j, agon_model *m) {
     const agon_online_options *o = j->options;
+    agon_status s = check_principles(j);
+    if (s)
+        return s;
     if (o->judge && (o->judge_model || o->judge_url))
         return ctx_fail(j->ctx, AGON_EINVAL, "the judge is a program or a model, not both");
     if (!(o->judge_timeout > 0))
@@ -67,7 +86,7 @@ static agon_status open_judge(online_judge *j, agon_model *m) {
 agon_status online_judge_open(agon_ctx *ctx, agon_model *m, const agon_online_options *options, online_judge **out) {
     *out = NULL;
     if (!options->judge && !options->judge_model && !options->judge_url)
-        return AGON_OK;
+        return options->judge_principles ? ctx_fail(ctx, AGON_EINVAL, "principles (judge_principles) need a model that judges by them (judge_model)") : AGON_OK;
     online_judge *j = memory_new(1, sizeof *j);
     if (!j)
         return ctx_no_memory(ctx);
@@ -169,7 +188,7 @@ static agon_status ask(online_judge *j, const reward_question *q, double *reward
         s = ask_program(j, q, &x, rewards);
     } else if (!s) {
         name_questions(q, &x, 0, 1);
-        s = judge_by_model(j->ctx, j->who, x.items, x.n, j->repeats, q->seed, j->first_prompts, rewards);
+        s = judge_by_model(j->ctx, j->who, x.items, x.n, j->repeats, q->seed, j->options->judge_principles, j->first_prompts, rewards);
         if (!s)
             fill_gaps(q, rewards, unjudged);
     }
@@ -254,6 +273,8 @@ bool online_judge_describe(const online_judge *j, json_t *into) {
                 json_object_set_new(into, "judge_repeats", json_integer((json_int_t)j->repeats)) == 0;
     if (good && !o->judge && !o->judge_url)
         good = json_object_set_new(into, "judge_prompts", json_integer(2)) == 0;
+    if (good && o->judge_principles)
+        good = json_object_set_new(into, "judge_principles", json_string(o->judge_principles)) == 0;
     return good && (!o->judge_url || json_object_set_new(into, "judge_url", json_string(o->judge_url)) == 0);
 }
 

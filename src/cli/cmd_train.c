@@ -1,5 +1,6 @@
 /* agon train: rows in a file to an adapter or a model in a folder. */
 #include "cli/preference.h"
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ typedef struct train_arguments {
     const char *of_files, *of_rounds, *of_dimensions; /* an option that stood and only one way of training has; NULL: none */
     const char **cells, **reward_models;
     int64_t rounds, prompts, samples, max_tokens, accept, judge_repeats, top_k;
+    const char *principles; /* the file */
+    char *principles_text;
     agon_online_options online;
 } train_arguments;
 
@@ -356,8 +359,32 @@ static int take_adapters(train_arguments *a) {
     return a->adapter_text ? EXIT_FINE : EXIT_SYSTEM;
 }
 
+/* The file's text, without the white space it ends with. */
+static int take_principles(train_arguments *a) {
+    size_t n = 0;
+    if (!a->principles)
+        return EXIT_FINE;
+    FILE *from = fopen(a->principles, "r");
+    const int why = errno;
+    if (!from) {
+        say_error("train", "%s: %s", a->principles, strerror(why));
+        return why == ENOENT ? EXIT_NOT_FOUND : EXIT_SYSTEM;
+    }
+    a->principles_text = read_all("train", from, &n);
+    fclose(from);
+    if (!a->principles_text)
+        return EXIT_SYSTEM;
+    while (n > 0 && strchr(" \t\r\n", a->principles_text[n - 1]))
+        n--;
+    if (memchr(a->principles_text, 0, n))
+        return say_error("train", "%s: a text without NUL bytes is expected", a->principles), EXIT_BAD_DATA;
+    a->principles_text[n] = 0;
+    a->online.judge_principles = a->principles_text;
+    return EXIT_FINE;
+}
+
 /* An option of rounds without the one that it is about, in a sentence; NULL: none. What has its usual value may have been left out. */
-static const char *missing_beside(const agon_online_options *o, bool repeats) {
+static const char *missing_beside(const agon_online_options *o, bool repeats, bool principles) {
     const agon_online_options usual = agon_online_options_default();
     bool judge = o->judge || o->judge_url;
     const struct {
@@ -368,6 +395,7 @@ static const char *missing_beside(const agon_online_options *o, bool repeats) {
                  {o->judge_timeout != usual.judge_timeout, judge || o->judge_model, "--judge-timeout goes with --judge or --judge-url"},
                  {repeats, judge || o->judge_model, "--judge-repeats goes with --judge or --judge-url"},
                  {o->judge_key_env, o->judge_url, "--judge-key-env goes with --judge-url"},
+                 {principles, o->judge_model && !o->judge, "--judge-principles goes with --judge-model"},
                  {o->span_placement != usual.span_placement, o->span_reward != 0, "--span-placement goes with --span-reward X"}};
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].stands && !rules[i].has_effect)
@@ -384,7 +412,7 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "%s goes with --online", a->of_rounds);
     if (a->is_online && a->data && a->cells)
         return usage_error(&command_train, "the prompts are those of --data or the tasks of --cells, not both");
-    const char *missing = missing_beside(&a->online, a->judge_repeats != 0);
+    const char *missing = missing_beside(&a->online, a->judge_repeats != 0, a->principles != NULL);
     if (missing)
         return usage_error(&command_train, "%s", missing);
     if (a->options.must_resume && a->options.overwrite)
@@ -456,7 +484,9 @@ static int check_arguments(train_arguments *a) {
         a->online.n_cells++;
     while (a->settings && a->settings[a->options.n_settings])
         a->options.n_settings++;
-    int code = take_dimensions(a);
+    int code = take_principles(a);
+    if (code == EXIT_FINE)
+        code = take_dimensions(a);
     return code == EXIT_FINE ? take_adapters(a) : code;
 }
 
@@ -535,6 +565,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--judge-model", .text = &a.online.judge_model, .given = &a.of_rounds},
                                  {.name = "--judge-url", .text = &a.online.judge_url, .given = &a.of_rounds},
                                  {.name = "--judge-key-env", .text = &a.online.judge_key_env, .given = &a.of_rounds},
+                                 {.name = "--judge-principles", .text = &a.principles, .given = &a.of_rounds},
                                  {.name = "--judge-repeats", .integer = &a.judge_repeats, .given = &a.of_rounds},
                                  {.name = "--span-reward", .real = &a.online.span_reward, .given = &a.of_rounds},
                                  {.name = "--span-placement", .text = &a.online.span_placement, .given = &a.of_rounds},
@@ -550,6 +581,7 @@ static int run(int argc, char **argv) {
     free(a.settings);
     free(a.dimension_text);
     free(a.adapter_text);
+    free(a.principles_text);
     free(a.ideal);
     return code;
 }
@@ -620,6 +652,7 @@ const command command_train = {
     "                       a sample, writes {\"id\", \"reward\": number}  --judge-timeout S (60)\n"
     "    --judge-model M    a language model instead, its P(correct); --judge-url URL: on an OpenAI-compatible server\n"
     "                       (--judge-key-env NAME)\n"
+    "    --judge-principles FILE  a text that the model judges by: does the answer keep to it?\n"
     "    --judge-repeats N  answers of --judge or --judge-url that are averaged (1)\n"
     "    --accept N         pairs of N samples a prompt that rejection sampling accepts (rso-sigmoid, rso-hinge: half of them;\n"
     "                       other objectives on pairs: 0, best against worst)  --rso-beta X (0.5)\n"

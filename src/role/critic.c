@@ -56,8 +56,11 @@ static const char *const names[][2] = {{"critic-likelihood@2", "critic-likelihoo
                                        {"validity@2", "validity@2"}};
 
 static agon_status render(agon_ctx *ctx, int which, const critic_item *item, char **out) {
-    const prompt_field fields[] = {{"query", item->query}, {"answer", item->answer}, {"rewording", item->answer}};
-    return prompt_render(ctx, prompt_find(names[which][item->first_prompts]), fields, 3, item->seed, out);
+    const char *principles = item->principles ? item->principles : "", *name = names[which][item->first_prompts];
+    const prompt_field fields[] = {{"query", item->query}, {"answer", item->answer}, {"rewording", item->answer}, {"principles", principles}};
+    if (item->principles && (which == LIKELIHOOD || which == FENCED))
+        name = which == LIKELIHOOD ? "principles-likelihood@1" : "principles-fenced@1";
+    return prompt_render(ctx, prompt_find(name), fields, sizeof fields / sizeof *fields, item->seed, out);
 }
 
 agon_status critic_likelihood_prompt(agon_ctx *ctx, const critic_item *item, char **out) {

@@ -45,6 +45,7 @@ AGON_MUST_CHECK agon_status critic_executable(agon_ctx *ctx, const task_verdict 
 typedef struct critic_item {
     const char *id, *query, *answer;
     uint64_t seed;
+    const char *principles; /* what the answer is judged by in place of what is right; NULL: none */
     bool first_prompts; /* asked with version 1 of the short prompts, as what was begun with it goes on */
 } critic_item;
 

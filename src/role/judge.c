@@ -165,7 +165,7 @@ static agon_status check_verdicts(agon_ctx *ctx, const char *id, const critic_ju
     return ctx_fail(ctx, AGON_EREMOTE, "the judge wrote no verdict on any of %zu samples: what it writes is to end with [[Yes]] or [[No]], and on %s it wrote '%s'", n, id, shown);
 }
 
-agon_status judge_by_model(agon_ctx *ctx, backend *b, const judge_item *items, size_t n, size_t n_votes, uint64_t seed,
+agon_status judge_by_model(agon_ctx *ctx, backend *b, const judge_item *items, size_t n, size_t n_votes, uint64_t seed, const char *principles,
                            bool first_prompts, double *out) {
     critic_item *asked = memory_new(n + 1, sizeof *asked);
     critic_judgement *judged = memory_new(n + 1, sizeof *judged);
@@ -174,7 +174,7 @@ agon_status judge_by_model(agon_ctx *ctx, backend *b, const judge_item *items, s
     for (size_t i = 0; i < n && !s; i++) {
         texts[2 * i] = words_of(items[i].prompt);
         texts[2 * i + 1] = utf8_repair(items[i].answer, items[i].n_answer);
-        asked[i] = (critic_item){items[i].id, texts[2 * i], texts[2 * i + 1], seed_derivef(seed, "judge|%s", items[i].id), first_prompts};
+        asked[i] = (critic_item){items[i].id, texts[2 * i], texts[2 * i + 1], seed_derivef(seed, "judge|%s", items[i].id), principles, first_prompts};
         s = texts[2 * i] && texts[2 * i + 1] ? AGON_OK : no_memory(ctx);
     }
     if (!s)

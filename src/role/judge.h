@@ -18,8 +18,8 @@ typedef struct judge_item {
 AGON_MUST_CHECK agon_status judge_ask(agon_ctx *ctx, backend *b, const judge_item *items, size_t n, double *out);
 
 /* Rewards of each item by a language model: P(correct) as critic_judge has it, out [n]; NAN where it wrote no verdict. A request that failed is
- * AGON_EREMOTE, and so is no verdict on any. n_votes written verdicts are averaged where the backend cannot score; votes are seeded by (seed, item). first_prompts: of critic_item. */
-AGON_MUST_CHECK agon_status judge_by_model(agon_ctx *ctx, backend *b, const judge_item *items, size_t n, size_t n_votes, uint64_t seed,
+ * AGON_EREMOTE, and so is no verdict on any. n_votes written verdicts are averaged where the backend cannot score; votes are seeded by (seed, item). principles, first_prompts: of critic_item. */
+AGON_MUST_CHECK agon_status judge_by_model(agon_ctx *ctx, backend *b, const judge_item *items, size_t n, size_t n_votes, uint64_t seed, const char *principles,
                                            bool first_prompts, double *out);
 
 #endif

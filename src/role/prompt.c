@@ -38,6 +38,14 @@ static const prompt_template templates[] = {
      "against it. Then end "
      "with one line, [[Yes]] if the answer is correct or [[No]] if it is not. Example of the last "
      "line: Correct: [[No]]"},
+    /* Principles in place of a right answer (Bai et al. 2022, 2212.08073): they are the user's own words. */
+    {ID("principles-likelihood", "1"), "critic",
+     "Principles: {!principles}\nQuestion: {>query}\nAnswer: {>answer}\nDoes the answer keep to the principles?"},
+    {ID("principles-fenced", "1"), "critic",
+     "You are a careful examiner.\nDecide whether the answer to the query keeps to every one of these principles:\n"
+     "{!principles}\n\n" FENCE_RULE "{{query}}\n{{answer}}\nName each principle that is broken, with a verbatim quote "
+     "of the answer in <q></q>. Then end with one line, [[Yes]] if the answer keeps to all of them or [[No]] if it does "
+     "not. Example of the last line: Kept: [[No]]"},
     {ID("critic-rating", "1"), "critic",
      "You are a careful examiner.\nRate the answer from 1 (useless) to 10 (perfect); a wrong final "
      "answer is at most "

@@ -76,7 +76,7 @@ static critic_item *critic_items(const json_t *const *inputs, const uint64_t *se
     critic_item *items = memory_new(n, sizeof *items);
     for (size_t i = 0; items && i < n; i++)
         items[i] = (critic_item){field_text(inputs[i], "id"), field_text(inputs[i], "query"), field_text(inputs[i], key),
-                                 seeds[i], field_int(inputs[i], "prompts") < 2};
+                                 seeds[i], NULL, field_int(inputs[i], "prompts") < 2};
     return items;
 }
 

@@ -72,6 +72,26 @@ if grep -q judge_prompts lines-old/online.json; then fail "the older training te
 run 0 "$agon" $lines --output lines-old
 says out "\"id\":$old,\"already_done\":true"
 
+# ---- by principles: other rewards, which are in the record; another text is another training
+printf 'Never name a number.\n\n' >constitution.txt
+by="train grpo --online --model $tiny --data prompts.jsonl $how --rounds 2 --judge-model $tiny --output by-principles"
+run 0 "$agon" $by --judge-principles constitution.txt
+says by-principles/online.json '"judge_principles": "Never name a number."'
+says out '"round":1,.*"reward":0\.[0-9]+'
+kept=$(field reward out | head -1)
+run 0 "$agon" train grpo --online --model "$tiny" --data prompts.jsonl $how --rounds 2 --judge-model "$tiny" --output by-nothing
+[ "$(field reward out | head -1)" != "$kept" ] || fail "principles change no reward"
+printf 'Be polite.' >constitution.txt
+run 4 "$agon" $by --judge-principles constitution.txt
+says err 'judge_principles'; one_sentence
+run 2 "$agon" train grpo --online --model "$tiny" --data prompts.jsonl $how --judge cat --judge-principles constitution.txt --output never
+says err -- '--judge-principles goes with --judge-model'; one_sentence
+run 3 "$agon" $by --judge-principles nowhere.txt
+says err 'nowhere.txt'; one_sentence
+printf ' \n' >constitution.txt
+run 4 "$agon" $by --judge-principles constitution.txt
+says err 'neither blank nor longer'; one_sentence
+
 # ---- a language model behind a server: verdicts, some of them missing; killed and gone on with to the same bits
 mkfifo pipe
 "$AGON_HELPERS/judge_server" questions <pipe >url &

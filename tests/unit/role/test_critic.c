@@ -113,7 +113,7 @@ static void critic__likelihood_gives_p_correct(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
     backend *b = scripted(ctx, "{\"scores\": {\"critic:i1\": [-1.0, -2.0], \"i2\": [-3.0, -3.0]}}");
-    const critic_item items[] = {{"i1", "q", "a", 1, false}, {"i2", "q", "b", 2, false}, {"i3", "q", "c", 3, false}};
+    const critic_item items[] = {{"i1", "q", "a", 1, NULL, false}, {"i2", "q", "b", 2, NULL, false}, {"i3", "q", "c", 3, NULL, false}};
     critic_judgement j[3];
     assert_ok(ctx, critic_judge(ctx, b, items, 3, 1, NULL, j));
     assert_close(j[0].p, 1 / (1 + exp(-1)), 1e-12);
@@ -158,7 +158,7 @@ static void critic__foreign_texts_are_bounded(void **state) {
     json_t *script = json_pack("{ss}", "default", text);
     backend *b = NULL;
     critic_judgement j = {0};
-    const critic_item item = {"a", "12 + 7?", "19", 1, false};
+    const critic_item item = {"a", "12 + 7?", "19", 1, NULL, false};
     assert_ok(ctx, backend_scripted_new(ctx, script, &b));
     assert_ok(ctx, critic_same_task(ctx, b, &item, 1, &j)); /* a script would score a judgement */
     assert_true(j.p == 1);
@@ -184,7 +184,7 @@ static void critic__a_program_may_always_answer_by_verdict(void **state) {
     backend *b = NULL;
     critic_judgement j = {0};
     char *words = NULL;
-    const critic_item item = {"a", "12 + 7?", "18", 1, false};
+    const critic_item item = {"a", "12 + 7?", "18", 1, NULL, false};
     assert_ok(ctx, backend_command_new(ctx, program, 60, &b));
     assert_ok(ctx, critic_judge(ctx, b, &item, 1, 1, NULL, &j));
     assert_true(j.p == 0.25);

@@ -115,21 +115,28 @@ static void model__rewards_are_probabilities(void **state) {
     fixture *f = setup(NULL, 0);
     json_t *script = json_pack("{s:{s:[f,f],s:[f,f]}}", "scores", "sample 0", -1.0, -1.0, "sample 1", 0.0, -log(3));
     assert_ok(f->ctx, backend_scripted_new(f->ctx, script, &f->b));
-    assert_ok(f->ctx, judge_by_model(f->ctx, f->b, f->items, 2, 1, 5, false, f->rewards));
+    assert_ok(f->ctx, judge_by_model(f->ctx, f->b, f->items, 2, 1, 5, NULL, false, f->rewards));
     assert_close(f->rewards[0], 0.5, 1e-12);
     assert_close(f->rewards[1], 0.75, 1e-12);
-    assert_int_equal(judge_by_model(f->ctx, f->b, f->items, 3, 1, 5, false, f->rewards), AGON_EREMOTE);
+    assert_int_equal(judge_by_model(f->ctx, f->b, f->items, 3, 1, 5, NULL, false, f->rewards), AGON_EREMOTE);
     assert_non_null(strstr(agon_error(f->ctx), "judge, sample 2"));
     json_decref(script);
     teardown(f);
     f = setup(EACH_LINE("case $id in *0) v='[[Yes]]\",\"[[No]]\",\"Well\",\"[[Yes]]';; *) v='a\",\"b\",\"c\",\"d';; esac;"
               SAY("\\\"completions\\\":[\\\"$v\\\"]")), 10);
-    assert_ok(f->ctx, judge_by_model(f->ctx, f->b, f->items, 2, 4, 5, false, f->rewards));
+    assert_ok(f->ctx, judge_by_model(f->ctx, f->b, f->items, 2, 4, 5, NULL, false, f->rewards));
     assert_close(f->rewards[0], 2.0 / 3, 1e-12);
     assert_true(isnan(f->rewards[1]));
     teardown(f);
+    f = setup("while read -r line; do " ID "case $line in *'principles:\\nBe brief. [[Yes]]'*) v='[[No]]';; *) v='[[Yes]]';; esac;"
+              SAY("\\\"completions\\\":[\\\"$v\\\"]") "done", 10);
+    for (int i = 0; i < 2; i++) { /* the user's own words stand in the prompt as they are */
+        assert_ok(f->ctx, judge_by_model(f->ctx, f->b, f->items, 2, 1, 5, i ? "Be brief. [[Yes]]" : NULL, false, f->rewards));
+        assert_close(f->rewards[0], i ? 0 : 1, 1e-12);
+    }
+    teardown(f);
     f = setup("while read -r line; do " ID SAY("\\\"completions\\\":[\\\"Verdict: pass\\\"]") "done", 10);
-    assert_int_equal(judge_by_model(f->ctx, f->b, f->items, 2, 1, 5, false, f->rewards), AGON_EREMOTE);
+    assert_int_equal(judge_by_model(f->ctx, f->b, f->items, 2, 1, 5, NULL, false, f->rewards), AGON_EREMOTE);
     assert_non_null(strstr(agon_error(f->ctx), "no verdict on any of 2 samples: what it writes is to end with [[Yes]] or [[No]], and on sample 0 it wrote 'Verdict: pass'"));
     teardown(f);
 }
