@@ -144,7 +144,10 @@ static agon_status read_model(reader *r, size_t n_vocabulary) {
     const char *text;
     json_t *value;
     json_object_foreach((json_t *)r->vocab, text, value) {
-        if ((s = tokenizer_set_token(r->ctx, r->t, (int32_t)json_integer_value(value), text, TOKEN_NORMAL)))
+        const int32_t id = (int32_t)json_integer_value(value);
+        if (r->t->spelling[id]) /* one of them could be neither written nor read */
+            return ctx_fail(r->ctx, AGON_EFORMAT, "%s: the tokens '%.40s' and '%.40s' have one id, %d", r->where, r->t->spelling[id], text, (int)id);
+        if ((s = tokenizer_set_token(r->ctx, r->t, id, text, TOKEN_NORMAL)))
             return s;
     }
     const json_t *merges = json_object_get(r->model, "merges");

@@ -107,17 +107,17 @@ static agon_status read_stops(agon_ctx *ctx, const char *folder, tokenizer *t) {
         return s;
     s = json_parse(ctx, name, text, n, &root);
     free(text);
-    if (s)
-        return s;
     const json_t *eos = json_object_get(root, "eos_token_id");
     size_t n_eos = json_is_array(eos) ? json_array_size(eos) : 1;
-    for (size_t i = 0; i < n_eos; i++) {
+    for (size_t i = 0; i < n_eos && !s; i++) {
         const json_t *id = json_is_array(eos) ? json_array_get(eos, i) : eos;
-        if (json_is_integer(id) && json_integer_value(id) >= 0 && json_integer_value(id) < MAX_TOKENS)
+        if (id && !json_is_null(id) && !json_is_integer(id))
+            s = ctx_fail(ctx, AGON_EFORMAT, "%s: 'eos_token_id' must be a token's id or a list of them", name);
+        else if (json_is_integer(id) && json_integer_value(id) >= 0 && json_integer_value(id) < MAX_TOKENS)
             tokenizer_add_stop(t, (int32_t)json_integer_value(id));
     }
     json_decref(root);
-    return AGON_OK;
+    return s ? ctx_prefix(ctx, s, "%s", folder) : AGON_OK;
 }
 
 static agon_status open_folder(agon_ctx *ctx, const weights *w, tokenizer **out) {

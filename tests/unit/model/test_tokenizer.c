@@ -454,7 +454,27 @@ static void folder__stop_tokens_of_config_json(void **state) {
     t = open_folder(folder);
     assert_true(tokenizer_is_stop(t, 33) && tokenizer_is_stop(t, 34));
     tokenizer_free(t);
+    weights *w = NULL;
+    static const char *const bad[] = {"{\"eos_token_id\": [33, \"x\"]}", "{\"eos_token_id\": 1.5}", "{"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(ctx, file_write(ctx, fixture_path(file, &f, "m/generation_config.json"), bad[i], strlen(bad[i])));
+        assert_ok(ctx, weights_open(ctx, folder, &w));
+        assert_refused(ctx, tokenizer_new(ctx, w, &t), AGON_EFORMAT, "m: generation_config.json: ", i < 2 ? "'eos_token_id' must be" : "not valid JSON");
+        weights_free(w);
+    }
     fixture_remove(&f);
+}
+
+/* The later one would take the place of the first, whose text could then be neither written nor read. */
+static void vocabulary__two_tokens_of_one_id_are_refused(void **state) {
+    (void)state;
+    json_t *root = json_loadb(small_text, n_small, 0, NULL), *vocab = json_object_get(json_object_get(root, "model"), "vocab");
+    assert_int_equal(json_object_set(vocab, "a", json_object_get(vocab, "b")), 0);
+    char *text = json_dumps(root, 0);
+    tokenizer *t = NULL;
+    assert_refused(ctx, tokenizer_from_json(ctx, "small", text, strlen(text), NULL, 0, NULL, 0, &t), AGON_EFORMAT, "small: the tokens 'a' and 'b' have one id", "");
+    free(text);
+    json_decref(root);
 }
 
 /* Those that are matched before normalisation do not see the others. */
@@ -969,6 +989,7 @@ int main(void) {
         cmocka_unit_test(export_gguf__without_a_name_is_refused),
         cmocka_unit_test(export__keeps_stop_tokens),
         cmocka_unit_test(folder__stop_tokens_of_config_json),
+        cmocka_unit_test(vocabulary__two_tokens_of_one_id_are_refused),
         cmocka_unit_test(added__tokens_of_the_other_kind_hide_nothing),
         cmocka_unit_test(tokenizer__survives_mutations),
         cmocka_unit_test(chat__renders_as_the_reference),
