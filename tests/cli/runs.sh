@@ -16,6 +16,9 @@ tells 4 "wrong.yaml:1: unknown key 'sed'; did you mean 'seed'?" "$agon" run wron
 [ ! -e wrong.agon ] || fail "a run file that cannot be read makes no workspace"
 tells 4 "wrong.yaml:1" "$agon" run wrong.yaml --json
 has out '"event":"error","status":"EINVAL"'
+awk 'BEGIN { printf "tasks: "; for (i = 0; i < 400000; i++) printf "["; print "" }' >deep.yaml # minutes for who reads it whole
+tells 4 "deep.yaml:1: values are nested deeper than 64 here" timeout 60 "$agon" run deep.yaml
+rm deep.yaml
 
 # What a run cannot begin with leaves no workspace behind: a model that is not there or no model, a role without its options.
 mkdir mine
