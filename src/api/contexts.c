@@ -243,7 +243,7 @@ agon_status agon_contexts_fit(agon_ctx *ctx, const char *from, const agon_contex
     if (!s) {
         text = json_dumps(made, JSON_INDENT(2));
         line = json_dumps(made, JSON_COMPACT);
-        s = text && line ? file_write(ctx, to, text, strlen(text)) : ctx_no_memory(ctx);
+        s = text && line ? file_write_new(ctx, to, text, strlen(text)) : ctx_no_memory(ctx);
     }
     if (s)
         free(line);

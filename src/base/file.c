@@ -328,6 +328,10 @@ agon_status file_writer_add(agon_ctx *ctx, file_writer *w, const void *data, siz
     return AGON_OK;
 }
 
+void file_writer_is_new(file_writer *w) {
+    w->is_new = true;
+}
+
 uint64_t file_writer_size(const file_writer *w) {
     return w->size;
 }

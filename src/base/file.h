@@ -57,6 +57,8 @@ typedef struct file_writer file_writer;
 AGON_MUST_CHECK agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out);
 AGON_MUST_CHECK agon_status file_writer_add(agon_ctx *ctx, file_writer *w, const void *data, size_t size);
 uint64_t file_writer_size(const file_writer *w);
+/* The commit refuses (AGON_EINVAL) where something has the final name by then, as file_write_new does. */
+void file_writer_is_new(file_writer *w);
 /* Another final name, in the same file system, for what was opened under a name of no use: where the bytes decide how they are called. */
 AGON_MUST_CHECK agon_status file_writer_rename(agon_ctx *ctx, file_writer *w, const char *path);
 AGON_MUST_CHECK agon_status file_writer_commit_take(agon_ctx *ctx, file_writer *w);

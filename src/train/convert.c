@@ -432,7 +432,7 @@ agon_status convert_file(agon_ctx *ctx, const char *from, data_format format, co
     else if (s == AGON_OK && report.n_rows == 0)
         s = ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", from);
     if (s == AGON_OK)
-        s = file_write(ctx, to, w.text.data, w.text.size);
+        s = file_write_new(ctx, to, w.text.data, w.text.size);
     buffer_free(&w.text);
     if (s == AGON_OK)
         *out = report;

@@ -93,21 +93,27 @@ static agon_status check_path(agon_ctx *ctx, const split_part *parts, size_t n_w
     return output_is_new(ctx, path);
 }
 
-/* A regular file of exactly these bytes. */
-static bool holds(const char *path, const buffer *b) {
+/* A part while it is written: what it will hold, and under a temporary name until all are. */
+typedef struct part_writer {
+    file_writer *w; /* NULL: it is in its place */
+    hash256 hash;
+    uint64_t size;
+    bool made; /* by this call */
+} part_writer;
+
+/* It stands in its place: a call that was killed among the names put it there, or one that does the same at this moment. */
+static bool in_place(const char *path, const part_writer *p) {
     struct stat st;
     byte_reader r;
     hash256 found;
-    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != b->size || byte_reader_open(NULL, path, &r) != AGON_OK)
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != p->size || byte_reader_open(NULL, path, &r) != AGON_OK)
         return false;
-    const hash256 wanted = hash_bytes(b->data, b->size);
-    const bool same = byte_reader_hash(NULL, &r, &found) == AGON_OK && memcmp(&found, &wanted, sizeof found) == 0;
+    const bool same = byte_reader_hash(NULL, &r, &found) == AGON_OK && memcmp(&found, &p->hash, sizeof found) == 0;
     byte_reader_close(&r);
     return same;
 }
 
-/* The rows of part k under its temporary name; *w stays NULL where the part is in its place already, from a call that was killed among the renames. */
-static agon_status write_part(agon_ctx *ctx, const place *places, size_t n, const size_t *part_of, size_t k, split_part *part, file_writer **w) {
+static agon_status write_part(agon_ctx *ctx, const place *places, size_t n, const size_t *part_of, size_t k, split_part *part, part_writer *out) {
     buffer b = {0};
     bool kept = true;
     part->n_rows = 0;
@@ -118,42 +124,49 @@ static agon_status write_part(agon_ctx *ctx, const place *places, size_t n, cons
         part->n_rows++;
     }
     agon_status s = kept ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory dividing rows");
-    if (!s && !holds(part->path, &b)) {
+    if (!s) {
+        out->hash = hash_bytes(b.data, b.size);
+        out->size = b.size;
+    }
+    if (!s && !in_place(part->path, out)) {
         s = output_is_new(ctx, part->path);
         if (!s)
-            s = file_writer_open(ctx, part->path, w);
+            s = file_writer_open(ctx, part->path, &out->w);
         if (!s)
-            s = file_writer_add(ctx, *w, b.data, b.size);
+            s = file_writer_add(ctx, out->w, b.data, b.size);
     }
     buffer_free(&b);
     return s;
 }
 
+static agon_status place_part(agon_ctx *ctx, const split_part *parts, size_t k, part_writer *p) {
+    if (!p->w || in_place(parts[k].path, p))
+        return AGON_OK;
+    agon_status s = check_path(ctx, parts, k);
+    if (s)
+        return s;
+    file_writer_is_new(p->w);
+    s = file_writer_commit_take(ctx, p->w);
+    p->w = NULL;
+    p->made = !s;
+    return s && in_place(parts[k].path, p) ? AGON_OK : s;
+}
+
 /* All parts or none, since a next call would not write over what is there: all are written before the first is renamed. */
 static agon_status write_parts(agon_ctx *ctx, const place *places, size_t n, const size_t *part_of, split_part *parts,
                                size_t n_parts) {
-    file_writer **writers = memory_new(n_parts, sizeof *writers);
-    bool *made = memory_new(n_parts, sizeof *made);
-    agon_status s = writers && made ? AGON_OK : ctx_no_memory(ctx);
-    for (size_t k = 0; k < n_parts && s == AGON_OK; k++)
+    part_writer *writers = memory_new(n_parts, sizeof *writers);
+    agon_status s = writers ? AGON_OK : ctx_no_memory(ctx);
+    for (size_t k = 0; k < n_parts && !s; k++)
         s = write_part(ctx, places, n, part_of, k, &parts[k], &writers[k]);
-    for (size_t k = 0; k < n_parts && s == AGON_OK; k++) {
-        if (!writers[k])
-            continue;
-        s = check_path(ctx, parts, k);
-        if (s != AGON_OK)
-            break;
-        made[k] = true;
-        s = file_writer_commit_take(ctx, writers[k]);
-        writers[k] = NULL;
-    }
-    for (size_t k = 0; k < n_parts && s != AGON_OK && writers && made; k++) {
-        file_writer_abort(writers[k]);
-        if (made[k])
+    for (size_t k = 0; k < n_parts && !s; k++)
+        s = place_part(ctx, parts, k, &writers[k]);
+    for (size_t k = 0; k < n_parts && writers; k++) {
+        file_writer_abort(writers[k].w);
+        if (s && writers[k].made)
             unlink(parts[k].path);
     }
     free(writers);
-    free(made);
     return s;
 }
 

@@ -112,8 +112,10 @@ agon_status rows_write(agon_ctx *ctx, const char *path, json_t *const *rows, con
     agon_status s = file_writer_open(ctx, path, &w);
     if (s == AGON_OK)
         s = add_rows(ctx, w, path, rows, kept, n);
-    if (s == AGON_OK)
+    if (s == AGON_OK) {
+        file_writer_is_new(w);
         return file_writer_commit_take(ctx, w);
+    }
     file_writer_abort(w);
     return s;
 }
@@ -129,6 +131,7 @@ agon_status rows_write_two(agon_ctx *ctx, const rows_output *beside, const rows_
         file_writer_abort(w);
         return s;
     }
+    file_writer_is_new(w);
     if ((s = file_writer_commit_take(ctx, w)))
         unlink(beside->path); /* both or none: the next call would not write over it */
     return s;

@@ -149,6 +149,15 @@ for part in train test; do
     same all.test.jsonl second.jsonl
 done
 refused 4 'is there already' "$agon" data split all.jsonl --test 0.25 --seed 4
+# Calls at the same moment: both parts are there, whoever made them.
+for i in 1 2 3 4 5; do
+    rm all.t*.jsonl
+    for k in 1 2 3 4; do "$agon" data split all.jsonl --test 0.25 --seed 3 >/dev/null 2>&1 & done
+    wait
+    same all.train.jsonl first.jsonl
+    same all.test.jsonl second.jsonl
+done
+[ "$(find . -name 'all.*tmp-agon*' | wc -l)" = 0 ] || fail "a temporary file was left"
 rm all.t*.jsonl
 run 0 "$agon" data split all.jsonl --test 0.25 --seed 3
 same all.train.jsonl first.jsonl
