@@ -145,7 +145,7 @@ AGON_API agon_run_options agon_run_options_default(void);
  *   "model_option": the run file's model or null
  *   "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general"
  *   "gate": {"verdict", "reason", "figures"}
- *   "labels", "budget", "learnability", "critic"
+ *   "labels", "budget", "learnability", "critic"; "critiques": as agon_status_json has it
  *   "reviews": open review items; "answers_waiting": as agon_status_json has it
  *   "examples": recipe loop, what the last iteration trained on: {"n", "real": no version of the lineage wrote them, "new": it did, "replayed"}
  *   "example": id of a training example or null
@@ -190,6 +190,9 @@ AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const ch
  *   "other_versions": critics and attackers
  *   "labels": {"verifier", "critic", "human", "simulated", ...}
  *   "audits": [{"source": of the audited label, "audits", "agreed"}]
+ *   "critiques": of each critic and form, [{"critic": "verifier" | "model", "form", "n", "claims", "hold", "fail", "unverifiable",
+ *       "faithful": hold / (hold + fail) or null, "ci95": as if all claims of a critique were one, "checks": {"quote" | "said" |
+ *       "arithmetic" | "count" | "verdict" | "answer" | "consistent": {"holds", "fails"}}}]
  *   "answers_waiting": of reviewers, not taken in yet
  *   "arms": of the control arms {"run", "state", "iteration", "stage", "rows": as agon_run has them, or null} or null
  *   "attacker": the trained one of the run file, {"version", "adapter": its folder, "object", "prompts": [templates]}, or null */
@@ -200,7 +203,9 @@ AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char 
 AGON_API AGON_MUST_CHECK agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                    int64_t after, size_t limit, char **json);
 /* The record whose id begins with `id` (at least 4 digits): {"table", "id", "record", "from": [{"id", "table",
- * "because"}], "referred_by": [...]}. AGON_ENOTFOUND; AGON_EINVAL when several begin so. */
+ * "because"}], "referred_by": [...]}; the record of a critique has "claims" too: [{"claim": its words, "holds": true, false
+ * or null: cannot be checked, "checks": {name: passed}}], worked out now. AGON_ENOTFOUND; AGON_EINVAL when several begin
+ * so. */
 AGON_API AGON_MUST_CHECK agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id,
                                                     char **json);
 /* Where a record came from, up to the queries' seeds, breadth first: [{"depth", "table", "id", "of": id of the
@@ -227,7 +232,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_unseal_json(agon_ctx *ctx, const char 
 
 /* Open items, most urgent first: [{"id", "kind": "verdict|pair|demonstration|audit|held_out", "purpose", "iteration",
  * "priority", "query", "response", "other", "critique" (texts or null), "spans": [[start, end]] bytes of the
- * response that the critique cites}]. */
+ * response that the critique cites, "claims"?: of the critique, as agon_show_json has them, without what a verifier says}]. */
 AGON_API AGON_MUST_CHECK agon_status agon_reviews_json(agon_ctx *ctx, const char *workspace, char **json);
 
 typedef struct agon_review_answer {

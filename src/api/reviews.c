@@ -1,4 +1,5 @@
 /* agon.h, reviews: open questions, and answers into the inbox. */
+#include "api/critiques.h"
 #include "api/options.h"
 #include "api/workspaces.h"
 #include "base/buffer.h"
@@ -54,9 +55,20 @@ static agon_status cited_spans(agon_ctx *ctx, const json_t *row, json_t **out) {
     return s;
 }
 
+/* Which claims of its critique hold, as far as texts alone show: who reads it is to judge, not to be told the verdict. */
+static agon_status add_claims(agon_ctx *ctx, store *s, json_t *row) {
+    const char *id = json_string_value(json_object_get(row, "critique_id"));
+    json_t *claims = NULL;
+    agon_status status = id ? critiques_claims(ctx, s, id, true, &claims) : AGON_OK;
+    if (!status && json_object_set_new(row, "claims", claims ? claims : json_array()) != 0)
+        status = ctx_no_memory(ctx);
+    json_object_del(row, "critique_id");
+    return status;
+}
+
 static const char open_sql[] =
     "SELECT id, kind, purpose, iteration, priority, query_text AS query, response_text AS response,"
-    " other_text AS other, critique_text AS critique,"
+    " other_text AS other, critique_text AS critique, o.critique AS critique_id,"
     " (SELECT meta FROM text WHERE id = o.critique) AS critique_meta_json"
     " FROM review_open o ORDER BY priority DESC, iteration, id";
 
@@ -76,6 +88,8 @@ agon_status agon_reviews_json(agon_ctx *ctx, const char *workspace, char **json)
         if (!status && json_object_set_new(row, "spans", spans) != 0)
             status = ctx_no_memory(ctx);
         json_object_del(row, "critique_meta");
+        if (!status)
+            status = add_claims(ctx, s, row);
     }
     store_close(s);
     if (!status)

@@ -1,4 +1,5 @@
 /* agon.h, runs: the recipe of a run file in a workspace. */
+#include "api/critiques.h"
 #include "api/options.h"
 #include "api/workspaces.h"
 #include "base/buffer.h"
@@ -47,9 +48,9 @@ static void pass_on(void *arg, const recipe_progress *p) {
     free(data);
 }
 
-/* What the closing words point at: the workspace, a training example to ask `agon why` about, and open questions. */
+/* What the closing words point at: the workspace, a training example to ask `agon why` about, and open questions; and what the critiques are worth. */
 static agon_status add_pointers(agon_ctx *ctx, store *s, const run_config *config, json_t *summary) {
-    json_t *rows = NULL, *parameters = json_pack("[s]", config->name);
+    json_t *rows = NULL, *critiques = NULL, *parameters = json_pack("[s]", config->name);
     int64_t open = 0;
     agon_status status = store_query_json(s,
                                           "SELECT e.id FROM example e JOIN run r ON r.id = e.run WHERE r.name = ?1"
@@ -58,12 +59,14 @@ static agon_status add_pointers(agon_ctx *ctx, store *s, const run_config *confi
     if (!status)
         status = store_query_int(s, "SELECT count(*) FROM review_open", NULL, &open);
     json_decref(parameters);
+    if (!status)
+        status = critiques_of_run(ctx, s, config->name, &critiques);
     if (!status) {
         json_t *id = json_object_get(json_array_get(rows, 0), "id");
         if (json_object_set_new(summary, "workspace", utf8_json(store_folder(s))) != 0 ||
             json_object_set_new(summary, "example", id ? json_incref(id) : json_null()) != 0 ||
             json_object_set_new(summary, "model_option", config->model ? json_string(config->model) : json_null()) != 0 ||
-            json_object_set_new(summary, "reviews", json_integer(open)) != 0)
+            json_object_set_new(summary, "reviews", json_integer(open)) != 0 || json_object_set_new(summary, "critiques", critiques) != 0)
             status = ctx_no_memory(ctx);
     }
     json_decref(rows);

@@ -1,6 +1,7 @@
 /* agon.h, workspaces: finding one and reading it. */
 #include "api/workspaces.h"
 #include "api/options.h"
+#include "api/critiques.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
@@ -79,31 +80,59 @@ agon_status workspaces_open(agon_ctx *ctx, const char *workspace, store_mode mod
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
-static agon_status ask(agon_ctx *ctx, const char *workspace, agon_status (*question)(store *, const char *, json_t **), const char *about,
-                       char **json) {
+static agon_status ask(agon_ctx *ctx, const char *workspace, agon_status (*question)(agon_ctx *, store *, const char *, json_t **),
+                       const char *about, char **json) {
     store *s = NULL;
     json_t *out = NULL;
     agon_status status = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
     if (!status)
         status = workspaces_open(ctx, workspace, STORE_READ, &s);
     if (!status)
-        status = question(s, about, &out);
+        status = question(ctx, s, about, &out);
     store_close(s);
-    return status ? status : json_give_take(ctx, out, json);
+    if (!status)
+        return json_give_take(ctx, out, json);
+    json_decref(out);
+    return status;
+}
+
+/* The store's status and what its critiques are worth. */
+static agon_status status_of(agon_ctx *ctx, store *s, const char *run, json_t **out) {
+    json_t *critiques = NULL;
+    agon_status status = store_status(s, run, out);
+    if (!status)
+        status = critiques_of_run(ctx, s, json_string_value(json_object_get(*out, "run")), &critiques);
+    if (!status && json_object_set_new(*out, "critiques", critiques) != 0)
+        status = ctx_no_memory(ctx);
+    return status;
 }
 
 agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run, char **json) {
-    return ask(ctx, workspace, store_status, run, json);
+    return ask(ctx, workspace, status_of, run, json);
+}
+
+static agon_status record_of(agon_ctx *ctx, store *s, const char *id, json_t **out) {
+    agon_status status = store_show(s, id, out);
+    json_t *alone = status ? NULL : json_pack("[O]", *out);
+    if (!status)
+        status = alone ? critiques_add_claims(ctx, s, alone) : ctx_no_memory(ctx);
+    json_decref(alone);
+    return status;
 }
 
 agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
     agon_status s = OPTIONS_GIVEN(ctx, {"the id", id, 1});
-    return s ? s : ask(ctx, workspace, store_show, id, json);
+    return s ? s : ask(ctx, workspace, record_of, id, json);
+}
+
+static agon_status story_of(agon_ctx *ctx, store *s, const char *id, json_t **out) {
+    agon_status status = store_why(s, id, out);
+    return status ? status : critiques_add_claims(ctx, s, *out);
 }
 
 agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
     agon_status s = OPTIONS_GIVEN(ctx, {"the id", id, 1});
-    return s ? s : ask(ctx, workspace, store_why, id, json);
+    return s ? s : ask(ctx, workspace, story_of, id, json);
 }
 
 agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run, int64_t after, size_t limit,

@@ -1,4 +1,5 @@
 /* agon show: one record and its neighbours. */
+#include "cli/claims.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include <stdlib.h>
@@ -39,8 +40,11 @@ static void print_record(const json_t *answer) {
     json_t *value;
     printf("%s %s\n", member_text(answer, "table"), member_text(answer, "id"));
     json_object_foreach(json_object_get(answer, "record"), name, value)
-        if (strcmp(name, "id") != 0)
+        if (strcmp(name, "id") != 0 && strcmp(name, "claims") != 0)
             print_column(&t, name, value);
+    if (json_array_size(json_object_get(json_object_get(answer, "record"), "claims")))
+        puts("  its claims");
+    print_claims(&t, stdout, json_object_get(json_object_get(answer, "record"), "claims"), 4);
     print_links(&t, "comes from", json_object_get(answer, "from"));
     print_links(&t, "used by", json_object_get(answer, "referred_by"));
 }

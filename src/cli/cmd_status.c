@@ -1,7 +1,9 @@
 /* agon status: where a run is and what came of it so far. */
 #include "cli/arms_table.h"
+#include "cli/claims.h"
 #include "cli/live.h"
 #include "cli/summary_words.h"
+#include <stdlib.h>
 #include <string.h>
 
 static void print_counts(const terminal *t, const char *title, const json_t *counts) {
@@ -63,6 +65,18 @@ static void print_attacker(const terminal *t, const json_t *attacker) {
     putchar('\n');
 }
 
+static void print_critiques(const terminal *t, const json_t *critiques) {
+    const json_t *row;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)critiques, i, row) {
+        char *text = faithful_text(row), *line = NULL;
+        if (text && asprintf(&line, "critiques of the %s, %s: %s", member_text(row, "critic"), member_text(row, "form"), text) >= 0)
+            print_paragraph(t, stdout, line, 0, t->columns, 4);
+        free(line);
+        free(text);
+    }
+}
+
 static void print_status(const json_t *status) {
     const terminal t = terminal_look(stdout);
     const json_t *v, *versions = json_object_get(status, "versions");
@@ -87,6 +101,7 @@ static void print_status(const json_t *status) {
     json_array_foreach(json_object_get(status, "audits"), i, v)
         printf("audits of %s labels: %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " agreed\n", member_text(v, "source"),
                json_integer_value(json_object_get(v, "audits")), json_integer_value(json_object_get(v, "agreed")));
+    print_critiques(&t, json_object_get(status, "critiques"));
     print_counts(&t, "tokens: ", json_object_get(status, "tokens"));
     if (waiting)
         printf("%" JSON_INTEGER_FORMAT " answer%s of reviewers wait%s: %s\n", waiting, waiting == 1 ? "" : "s", waiting == 1 ? "s" : "",
@@ -106,7 +121,8 @@ const command command_status = {
     "  --run NAME       a run of the workspace (default: the latest)\n"
     "  --json           {\"run\", \"state\": \"running|done|halted|waiting\", \"iteration\", \"stage\", \"versions\": [{\"id\", \"parent\",\n"
     "                   \"status\", \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"audits\", \"tokens\",\n"
-    "                   \"answers_waiting\", \"arms\": {\"run\", \"state\", \"stage\", \"rows\": as agon run has them} or null,\n"
+    "                   \"critiques\": [{\"critic\", \"form\", \"n\", \"claims\", \"hold\", \"fail\", \"unverifiable\", \"faithful\", \"ci95\",\n"
+    "                   \"checks\"}], \"answers_waiting\", \"arms\": {\"run\", \"state\", \"stage\", \"rows\": as agon run has them} or null,\n"
     "                   \"attacker\": the trained one, {\"version\", \"adapter\", \"object\", \"prompts\"} or null}\n\n"
     "  agon status --workspace quickstart.agon --json",
     run,

@@ -1,4 +1,5 @@
 /* agon why: where a record came from, as a story that reads downwards to the query's seed. */
+#include "cli/claims.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
 #include <stdlib.h>
@@ -121,6 +122,7 @@ static void print_entry(const story *s, const json_t *entry, size_t level) {
     print_cut(&s->t, stdout, noun(table, record), 30, false);
     printf("%s %.*s\n", style_off(&s->t), strcmp(table, "template") == 0 ? 40 : 12, member_text(entry, "id"));
     details(s, indent + INDENT, record, keys_of(table));
+    print_claims(&s->t, stdout, json_object_get(record, "claims"), indent + INDENT + 2);
     if (strcmp(member_text(record, "kind"), "query") == 0)
         origin_of_query(s, indent + INDENT, record);
 }

@@ -1,5 +1,6 @@
 /* One review item on the screen, see review.h: two texts side by side where there is room, else one under the other; what the
  * critique cites stands out in the answer. */
+#include "cli/claims.h"
 #include "cli/cli.h"
 #include "cli/review.h"
 #include <stdlib.h>
@@ -137,6 +138,12 @@ void review_draw(FILE *to, const terminal *t, const json_t *item, const char *he
     }
     if (second == &other && *critique.text)
         draw_one(to, t, &critique);
+    if (json_array_size(json_object_get(item, "claims"))) {
+        draw_title(to, t, "claims of the critique, checked", t->columns - 1, false);
+        fputc('\n', to);
+        print_claims(t, to, json_object_get(item, "claims"), 2);
+        fputc('\n', to);
+    }
     print_paragraph(t, to, review_keys(member_text(item, "kind")), 0, t->columns - 1, 0);
     fflush(to);
 }

@@ -214,6 +214,7 @@ void print_summary(FILE *to, const json_t *summary) {
     summary_members(&t, "labels, by who gave them", json_object_get(summary, "labels"));
     print_expert(&t, json_object_get(summary, "budget"));
     print_critic(&t, json_object_get(summary, "critic"));
+    print_faithful(&t, json_object_get(summary, "critiques"));
     print_lessons(&t, json_object_get(summary, "learnability"));
     summary_members(&t, "tokens", json_object_get(summary, "tokens"));
     print_next(&t, summary);

@@ -1,5 +1,6 @@
 /* The gate, the expert and the critiques of a run in words, see summary_words.h. */
 #include "cli/summary_words.h"
+#include "cli/claims.h"
 #include "cli/cli.h"
 #include "cli/live.h"
 #include <math.h>
@@ -211,6 +212,19 @@ void print_expert(const summary_table *t, const json_t *budget) {
     if (count(budget, "demonstrations") > 0)
         summary_line(t, "written", "%lld answers; the examples have %lld of them, %.1f %% of the tokens", count(budget, "demonstrations"), count(budget, "trained_on"),
                      percent(budget, "token_share"));
+}
+
+void print_faithful(const summary_table *t, const json_t *critiques) {
+    const json_t *row;
+    size_t i;
+    if (json_array_size(critiques))
+        summary_title(t, "do the claims of critiques hold? quotes, numbers, counts and verdicts checked");
+    json_array_foreach((json_t *)(uintptr_t)critiques, i, row) {
+        const bool model = strcmp(member_text(row, "critic"), "model") == 0;
+        char *text = faithful_text(row);
+        summary_line(t, model ? "the critic's" : member_text(row, "form"), "%s", text ? text : "");
+        free(text);
+    }
 }
 
 void print_lessons(const summary_table *t, const json_t *learnability) {

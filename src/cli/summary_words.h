@@ -23,9 +23,10 @@ void summary_members(const summary_table *t, const char *heading, const json_t *
 /* " +12.0 points [+3.1, +20.2]" of {"gain" or `key`, "ci95"}; without an interval where there is none. */
 void write_points(FILE *to, const json_t *row, const char *key);
 
-/* Of a summary: its "gate", "budget" and "learnability"; nothing where they are absent. */
+/* Of a summary: its "gate", "budget", "critiques" and "learnability"; nothing where they are absent. */
 void print_gate(const summary_table *t, const json_t *gate);
 void print_expert(const summary_table *t, const json_t *budget);
+void print_faithful(const summary_table *t, const json_t *critiques);
 void print_lessons(const summary_table *t, const json_t *learnability);
 
 #endif

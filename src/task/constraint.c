@@ -212,12 +212,19 @@ static bool bullet_repeats(const char *text, span b) {
     return false;
 }
 
-static agon_status judge_bullets(const judged *j) {
+size_t bullets(const char *response) {
     size_t n = 0;
     bool says;
     span s;
-    for (size_t at = 0; bullet_next(j->response, &at, &s, &says);)
+    for (size_t at = 0; bullet_next(response, &at, &s, &says);)
         n++;
+    return n;
+}
+
+static agon_status judge_bullets(const judged *j) {
+    size_t n = bullets(j->response);
+    bool says;
+    span s;
     if (n != j->n)
         return FAIL(j, "has %zu bullet point%s, but exactly %zu are asked", n, plural(n), j->n);
     for (size_t at = 0; bullet_next(j->response, &at, &s, &says);) {

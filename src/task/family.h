@@ -107,6 +107,8 @@ size_t request_repeated(const char *response, const char *request);
 json_t *json_answer(const char *response);
 /* What stands in the first double angle brackets; false: none do. */
 bool title_find(const char *response, size_t *start, size_t *end);
+/* Lines that begin with a bullet ("- ", "1. "). */
+size_t bullets(const char *response);
 /* Parts between asterisks ("*sea*"); *start, *end: the last one, asterisks included. */
 size_t highlights(const char *response, size_t *start, size_t *end);
 

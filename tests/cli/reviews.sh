@@ -31,6 +31,13 @@ has out '[42 + 25 = 78], so the answer is 78.\x1b[2J'
 printf 'q' | run 0 env COLUMNS=120 "$agon" review
 says out '42 \+ 25 = 78\], so.*It says "42 \+ 25 = 78"'
 
+# Under the critique: which of its claims hold; and of the run, how many.
+has out 'holds: 42 + 25 = 67. (arithmetic)'
+run 0 "$agon" review --json
+has out '"claims":[{"claim":"It says \"42 + 25 = 78\"","holds":true,"checks":{"quote":true}},{"claim":"42 + 25 = 67."'
+run 0 env COLUMNS=120 "$agon" status --run questions
+has out '100.0 % [2.5, 100.0] of 2 claims that can be checked hold, 0 cannot be (1 critique)'
+
 # A reader that waits ends when it is told to; a key that is waited for leaves the terminal as it was.
 run 124 timeout -k 5 1 "$agon" log --follow
 mkfifo keys

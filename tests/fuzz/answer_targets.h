@@ -9,6 +9,7 @@
 #include "role/attacker.h"
 #include "role/backend_private.h"
 #include "role/critic.h"
+#include "role/critic_claims.h"
 #include "role/judge.h"
 #include "role/parse.h"
 #include "role/verifier.h"
@@ -136,6 +137,32 @@ static inline void fuzz_quotes(agon_ctx *ctx, const char *text, const char *open
         FUZZ_CHECK(quotes[i].found || blank || !ascii, "a text that quotes itself");
     }
     free(quotes);
+}
+
+/* A critique of a response, divided from it by "|": every check, with and without the verifier. */
+static inline agon_status fuzz_claims(agon_ctx *ctx, const uint8_t *data, size_t n) {
+    size_t n_queries, which;
+    const task_query *queries = fuzz_queries(ctx, &n_queries);
+    char *critique = fuzz_text(data, n, 2 * n_queries, &which), *response = strchr(critique, '|');
+    critique_claims *c = malloc(sizeof *c);
+    json_t *json = NULL;
+    if (!c)
+        abort();
+    if (response)
+        *response++ = 0;
+    const claim_facts facts = {response ? response : "", &queries[which / 2], which % 2, which % 2 ? OUTCOME_FAIL : OUTCOME_UNKNOWN};
+    FUZZ_CHECK(critic_check_claims(ctx, critique, &facts, c) == AGON_OK, "%s", agon_error(ctx));
+    FUZZ_CHECK(c->n <= CLAIMS_MOST && c->n_quotes <= QUOTES_MOST, "claims");
+    for (size_t i = 0; i < c->n; i++) {
+        FUZZ_CHECK(c->claims[i].start < c->claims[i].end && c->claims[i].end <= strlen(critique), "a claim's bytes");
+        FUZZ_CHECK(i == 0 || c->claims[i - 1].end <= c->claims[i].start, "claims in order");
+        FUZZ_CHECK(which % 2 || (!c->claims[i].check[CHECK_VERDICT] && !c->claims[i].check[CHECK_ANSWER]), "a blind check tells the verdict");
+    }
+    FUZZ_CHECK(critique_claims_json(ctx, critique, c, &json) == AGON_OK && json_array_size(json) == c->n, "%s", agon_error(ctx));
+    json_decref(json);
+    free(c);
+    free(critique);
+    return AGON_OK;
 }
 
 static inline agon_status fuzz_rewording(agon_ctx *ctx, const uint8_t *data, size_t n) {
