@@ -126,15 +126,26 @@ static void write_approval(FILE *to, const json_t *g) {
         fprintf(to, ", at most %.3f", member_real(g, "limit"));
 }
 
+static void write_source(FILE *to, const json_t *source) {
+    fprintf(to, ": %lld of %lld audits agreed%s; ", count(source, "agreed"), count(source, "audits"),
+            json_is_true(json_object_get(source, "counts")) ? "" : ", which does not count");
+}
+
 static void write_audits(FILE *to, const json_t *g) {
     const char *name;
     json_t *source;
+    size_t i;
     if (json_is_integer(json_object_get(g, "audits")))
         fprintf(to, "%lld of %lld audits agreed, at least %.1f %% are right; ", count(g, "agreed"), count(g, "audits"), percent(g, "lower"));
     json_object_foreach((json_t *)(uintptr_t)g, name, source)
-        if (json_is_object(source))
-            fprintf(to, "%s: %lld of %lld audits agreed%s; ", name, count(source, "agreed"), count(source, "audits"),
-                    json_is_true(json_object_get(source, "counts")) ? "" : ", which does not count");
+        if (json_is_object(source)) {
+            fputs(name, to);
+            write_source(to, source);
+        }
+    json_array_foreach(json_object_get(g, "critics"), i, source) {
+        fprintf(to, "critic %.12s", member_text(source, "version"));
+        write_source(to, source);
+    }
     fprintf(to, "asked: %.1f %%", percent(g, "least"));
 }
 

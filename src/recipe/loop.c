@@ -154,6 +154,8 @@ static agon_status build(loop *l, const char *name) {
     agon_status s = cast_stage(c, "build");
     example_list_free(&l->examples);
     if (!s)
+        s = loop_note_labels(l);
+    if (!s)
         s = loop_learns_from_pairs(l)
                 ? choose_pairs(c, &l->aim, &l->queries, &l->answers, l->first_answer, &l->preferences, l->first_preference,
                                &l->earlier, &l->examples, &l->choice)
@@ -306,6 +308,7 @@ static void loop_free(loop *l) {
     trust_free(&l->trust);
     calibrator_free(&l->examined.calibrator);
     gate_critic_free(&l->gate_critic);
+    json_decref(l->automatic);
     free(l->judged);
     free(l->verdicts);
     loop_watch_free(l->watch);
@@ -391,8 +394,7 @@ static size_t count_cells(const run_config *r) {
     return n;
 }
 
-/* Later than in iteration 1, when people's verdicts can speak for it (loop_critic.c). */
-static bool critic_may_decide(const run_config *r) {
+bool loop_critic_may_decide(const run_config *r) {
     return r->critic.examples > 0 && strcmp(r->human.backend, "queue") == 0 && !samples_make_pairs(objective_find(r->train.objective));
 }
 
@@ -415,7 +417,7 @@ static void cost_of(const run_config *r, const own_rows *own, expected *t) {
     if (n > 0) { /* nobody knows how long their answers will be: as long as they may */
         cost_answers(t, it * file, prompt, samples, length);
         cost_answers(t, evaluations * (n - file), prompt, 1, length);
-        if (critic_may_decide(r))
+        if (loop_critic_may_decide(r))
             t->scored += (it - 1) * ASKED_OF_FILE * unverifiable * samples * (prompt + length);
     }
     t->scored += it * loop_approval_tokens(r, held_out, n - file, n > 0 ? prompt + length : 0);

@@ -247,13 +247,13 @@ agon_status loop_gate(loop *l, held_out_result *r) {
                        .least_agreement = l->config->gate.audit_agreement,
                        .n_audits = (size_t)all.n,
                        .n_audits_agreed = (size_t)all.agreed,
-                       .audits_by_source = c->rules >= 4,
                        .expert_is_verifier = loop_simulated(l),
                        .over_budget = l->labels_used > l->config->human.labels};
-    for (size_t k = 0; k < AUDIT_SOURCES; k++)
-        e.audits[k] = (gate_audits){k == AUDIT_CRITIC ? "critic" : "verifier", (size_t)l->audited[k].labels, (size_t)l->audited[k].n,
-                                    (size_t)l->audited[k].agreed};
+    gate_audits *audits = NULL;
     agon_status s = cast_stage(c, "gate");
+    if (!s && c->rules >= 4)
+        s = loop_gate_audits(l, &audits, &e.n_sources);
+    e.audits = audits;
     if (!s && c->rules >= 12)
         s = count_earlier(l, &e.attempt);
     if (!s)
@@ -269,7 +269,10 @@ agon_status loop_gate(loop *l, held_out_result *r) {
         s = cast_compare_with_base(c, &r->suites, &l->base_suites, &e, &against_base);
     if (!s)
         s = choose_check(c, &l->aim, &l->examples, &e.contaminated);
-    return s ? s : record_gate(l, r, &e);
+    if (!s)
+        s = record_gate(l, r, &e);
+    free(audits);
+    return s;
 }
 
 /* After a rejection what people wrote stays (it was paid for), what the model wrote is quarantined. */

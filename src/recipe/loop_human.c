@@ -19,108 +19,6 @@ size_t loop_within_budget(const loop *l, int64_t wanted) {
 
 /* ---- asking --------------------------------------------------------------------------------------------------- */
 
-/* Before rules 4: a reviewer reads the verifier's critique beside an audited answer that failed, with the place it cites marked. */
-static agon_status criticise_for_reviewers(loop *l, const size_t *which, size_t n) {
-    picked failed = {0};
-    agon_status s = picked_new(l->c, n, &failed);
-    for (size_t i = 0; i < n && !s; i++) {
-        const answer *x = &l->answers.items[which[i]];
-        if (x->outcome == OUTCOME_FAIL && x->evidence && *x->evidence && !*x->critique[0])
-            failed.items[failed.n++] = which[i];
-    }
-    if (!s && failed.n > 0)
-        s = critique_answers(&l->c->actors, cast_path(l->c, "human/critique"), &l->answers, failed.items, failed.n);
-    free(failed.items);
-    return s;
-}
-
-audited loop_audited(const loop *l) {
-    audited all = {0};
-    for (size_t k = 0; k < AUDIT_SOURCES; k++) {
-        all.labels += l->audited[k].labels;
-        all.n += l->audited[k].n;
-        all.agreed += l->audited[k].agreed;
-    }
-    return all;
-}
-
-/* Whose automatic label the answer has, or had before a reviewer judged it. */
-static size_t audit_source(const answer *x) {
-    return *x->verification ? AUDIT_VERIFIER : AUDIT_CRITIC;
-}
-
-static agon_status simulate_audit(loop *l, const char *path, const picked *some, const expert_options *o) {
-    size_t judged = 0, agreed = 0;
-    task_outcome *verdicts = memory_new(some->n + 1, sizeof *verdicts);
-    store_id *labels = memory_new(some->n + 1, sizeof *labels);
-    agon_status s = verdicts && labels ? AGON_OK : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory to audit");
-    if (!s)
-        s = expert_judges(&l->c->actors, path, &l->queries, &l->answers, some->items, some->n, o, verdicts, labels);
-    for (size_t i = 0; i < some->n && !s; i++) { /* where the expert knows nothing, no label was given */
-        const answer *x = &l->answers.items[some->items[i]];
-        if (verdicts[i] == OUTCOME_UNKNOWN)
-            continue;
-        judged++;
-        agreed += verdicts[i] == x->outcome;
-        l->audited[audit_source(x)].n++;
-        l->audited[audit_source(x)].agreed += verdicts[i] == x->outcome;
-        s = loop_note_judged(l, some->items[i], verdicts[i] == OUTCOME_PASS, labels[i].text);
-    }
-    l->labels_used += (int64_t)judged;
-    if (!s && judged > 0)
-        cast_say(l->c, NULL, "audit of %zu automatic labels: %zu agree (95%% interval from %.0f%%)", judged, agreed,
-                 100 * clopper_pearson(agreed, judged, 0.05).low);
-    free(verdicts);
-    free(labels);
-    return s;
-}
-
-/* `n` of these automatically labelled answers, drawn at random whatever their confidence. Since rules 4 the auditor sees neither label nor critique:
- * a critique stands only beside what the verifier failed. */
-static agon_status audit_some(loop *l, const char *path, const char *seed, picked *all, size_t n) {
-    const bool blind = l->c->rules >= 4;
-    const picked some = {all->items, n < all->n ? n : all->n};
-    const expert_options o = {.purpose = "audit",
-                              .error_rate = l->config->human.error_rate,
-                              .propensity = all->n ? (double)some.n / (double)all->n : 1};
-    rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "%s|%lld", seed, (long long)l->c->actors.iteration));
-    rng_shuffle(&r, all->items, all->n);
-    if (some.n == 0)
-        return AGON_OK;
-    if (loop_simulated(l))
-        return simulate_audit(l, path, &some, &o);
-    l->asked += (int64_t)some.n;
-    agon_status s = blind ? AGON_OK : criticise_for_reviewers(l, some.items, some.n);
-    return s ? s : ask_reviewers(&l->c->actors, path, &l->queries, &l->answers, some.items, some.n, "audit", "audit", o.propensity, blind);
-}
-
-/* Is the automatic labelling right? Half of the audits are of the critic's labels, if there are so many; since rules 4, before all were drawn from one. */
-static agon_status audit(loop *l) {
-    picked by[AUDIT_SOURCES] = {{0}};
-    size_t n = loop_within_budget(l, l->config->human.audits);
-    const bool apart = l->c->rules >= 4;
-    agon_status s = AGON_OK;
-    for (size_t k = 0; k < AUDIT_SOURCES && !s; k++)
-        s = picked_new(l->c, l->answers.n, &by[k]);
-    for (size_t i = l->first_answer; i < l->answers.n && !s; i++) {
-        const answer *x = &l->answers.items[i];
-        bool automatic = x->source && strcmp(x->kind, "demonstration") != 0 && (!apart || strcmp(x->source, "human") != 0);
-        picked *to = &by[apart ? audit_source(x) : AUDIT_VERIFIER];
-        if (automatic)
-            to->items[to->n++] = i;
-    }
-    size_t n_verified = by[AUDIT_VERIFIER].n, n_critic = by[AUDIT_CRITIC].n, most = n - n / 2 > n_verified ? n - n_verified : n / 2;
-    n_critic = n_critic < most ? n_critic : most;
-    l->audited[AUDIT_VERIFIER].labels += (int64_t)n_verified;
-    if (!s)
-        s = audit_some(l, cast_path(l->c, "human/audit"), "audit", &by[AUDIT_VERIFIER], n - n_critic);
-    if (!s)
-        s = audit_some(l, cast_path(l->c, "human/audit_critic"), "audit_critic", &by[AUDIT_CRITIC], n_critic);
-    free(by[AUDIT_VERIFIER].items);
-    free(by[AUDIT_CRITIC].items);
-    return s;
-}
-
 /* The user's own queries that nothing passed that could be learnt from. */
 static void unanswered_of_user(const loop *l, size_t most, bool *used, picked *out) {
     for (size_t q = 0; q < l->n_file && out->n < most; q++) {
@@ -226,7 +124,7 @@ static agon_status simulate_demonstrations(loop *l) {
 agon_status loop_ask_human(loop *l) {
     agon_status s = cast_stage(l->c, "human");
     if (!s)
-        s = audit(l);
+        s = loop_audit(l);
     if (s)
         return s;
     return loop_simulated(l) ? simulate_demonstrations(l) : ask_for_demonstrations(l);
@@ -263,7 +161,7 @@ static agon_status join_late(loop *l, size_t i) {
 }
 
 /* The first answer in the list with this one's id: late verdicts join as copies. */
-static bool is_copy(const loop *l, size_t i) {
+bool loop_is_copy(const loop *l, size_t i) {
     size_t k = 0;
     while (k < i && strcmp(l->answers.items[k].id, l->answers.items[i].id) != 0)
         k++;
@@ -274,9 +172,9 @@ static bool is_copy(const loop *l, size_t i) {
 static agon_status settle_verdict(loop *l, const answer *was, size_t i) {
     const answer *x = &l->answers.items[i];
     bool corrected = was->source && strcmp(was->source, "human") == 0;
-    if (strcmp(was->label, x->label) == 0 || (corrected && is_copy(l, i)))
+    if (strcmp(was->label, x->label) == 0 || (corrected && loop_is_copy(l, i)))
         return AGON_OK;
-    audited *of = &l->audited[audit_source(x)];
+    audited *of = loop_audited_with(l, x);
     if (corrected && x->automatic != OUTCOME_UNKNOWN) {
         of->agreed += (x->outcome == x->automatic) - (was->outcome == x->automatic);
     } else if (was->source && !corrected) { /* it had an automatic label: an audit */
@@ -336,7 +234,7 @@ static agon_status take_reviews(loop *l, const char *name, bool *wait, size_t *n
     l->resolved += (int64_t)n_standing(&l->preferences) - (int64_t)n_before;
     size_t n_accepted = 0;
     for (size_t i = 0; i < from && !s; i++) {
-        n_accepted += l->answers.items[i].outcome == OUTCOME_PASS && strcmp(was[i].label, l->answers.items[i].label) != 0 && !is_copy(l, i);
+        n_accepted += l->answers.items[i].outcome == OUTCOME_PASS && strcmp(was[i].label, l->answers.items[i].label) != 0 && !loop_is_copy(l, i);
         s = settle_verdict(l, &was[i], i);
     }
     if (!s && n_labels > 0)

@@ -93,6 +93,7 @@ typedef struct loop {
     size_t attempt, rejections;
     int64_t labels_used, asked, demonstrations, resolved; /* asked: questions put in the queue, answered or not */
     audited audited[AUDIT_SOURCES];
+    json_t *automatic; /* label -> version of the critic that gave it, "" the verifier: of all iterations */
     json_t *learnability, *critic_reports, *gate, *held_out_json, *families; /* of the last iteration */
     loop_watch *watch; /* NULL: G4 is not evaluated */
     bool promoted;
@@ -133,6 +134,8 @@ bool loop_examines(const loop *l, critic_of of, size_t query);
 bool loop_verified(const answer *x); /* did the verifier decide on it, whoever judged it since? */
 /* loop_critic.c: the model critic trained and examined; what nobody could verify decided, escalated or dropped. */
 AGON_MUST_CHECK agon_status loop_criticise(loop *l);
+/* Later than in iteration 1, when people's verdicts can speak for it. */
+bool loop_critic_may_decide(const run_config *config);
 AGON_MUST_CHECK agon_status loop_decide(loop *l);
 /* Answer i was judged by an expert: for the monitor. */
 AGON_MUST_CHECK agon_status loop_note_judged(loop *l, size_t i, bool right, const char *label);
@@ -140,12 +143,21 @@ AGON_MUST_CHECK agon_status loop_note_judged(loop *l, size_t i, bool right, cons
 void loop_forget_judged(loop *l, size_t i);
 /* loop_refine.c: failures answered again with the critique; how much a critique helps. */
 AGON_MUST_CHECK agon_status loop_refine(loop *l);
+/* loop_audit.c: labels drawn and judged again. */
+AGON_MUST_CHECK agon_status loop_audit(loop *l);
+audited loop_audited(const loop *l); /* of both sources, in the whole run */
+audited *loop_audited_with(loop *l, const answer *x); /* those of the source that x has its automatic label of, or had */
+/* Keeps who gave the automatic labels of this iteration: those of them that become examples' may be replayed when an audit has changed the answer. */
+AGON_MUST_CHECK agon_status loop_note_labels(loop *l);
+/* For G6: the verifier, then the critics, each with its labels and audits. Since rules 15 the labels are those of the candidate's examples, and a critic is a
+ * version; before, all of the run. *out [*n] new (free it also after a failure), *n 0 before. */
+AGON_MUST_CHECK agon_status loop_gate_audits(const loop *l, gate_audits **out, size_t *n);
 /* loop_human.c: audits and demonstrations asked for; what reviewers answered since the last look, at the step "iteration/N/NAME". */
 AGON_MUST_CHECK agon_status loop_ask_human(loop *l);
 AGON_MUST_CHECK agon_status loop_collect(loop *l, const char *name);
 /* The look-th time in this iteration (2, ...), where there was nothing to train on. l->waiting: nothing came, and questions are open. *came: something did. */
 AGON_MUST_CHECK agon_status loop_await_reviews(loop *l, size_t look, bool *came);
-audited loop_audited(const loop *l); /* of both sources */
+bool loop_is_copy(const loop *l, size_t i); /* of an answer before it: late verdicts join as copies */
 bool loop_simulated(const loop *l);
 /* Does train.objective learn from pairs (chosen, rejected)? */
 bool loop_learns_from_pairs(const loop *l);

@@ -1,6 +1,7 @@
 /* What the loop will not be able to do with the tasks of its run file, said before anything is spent: warnings, no refusals. */
 #include "base/ctx.h"
 #include "base/utf8.h"
+#include "eval/interval.h"
 #include "recipe/loop_private.h"
 #include "recipe/own_rows.h"
 #include "recipe/recipe_private.h"
@@ -92,6 +93,22 @@ static agon_status warn_of_all_rows(agon_ctx *ctx, const run_config *config, con
                (long long)config->learner.samples);
 }
 
+/* G6 asked of a critic, which people audit in so small parts that candidates are rejected until it has stood for some iterations. */
+static agon_status warn_of_audits(agon_ctx *ctx, const run_config *config, const own_rows *own, const run_past *past, json_t *sentences) {
+    const bool verifies = config->tasks.cells.n > 0 || !config->tasks.file || own->n > own->n_unverifiable;
+    const size_t n = verifies ? (size_t)config->human.audits / 2 : (size_t)config->human.audits;
+    size_t needed = 1;
+    const bool pooled = past->rules > 0 && past->rules < 15; /* an earlier critic's audits speak too */
+    if (pooled || config->gate.audit_agreement == 0 || !loop_critic_may_decide(config) || own->n_unverifiable == 0)
+        return AGON_OK;
+    while (clopper_pearson_lower(needed, needed, 0.05) < config->gate.audit_agreement)
+        needed++;
+    if (n >= needed)
+        return AGON_OK;
+    return say(ctx, sentences, "gate.audit_agreement is %g, which takes %zu audits of a critic's labels that all agree, and a critic gets about %zu an iteration, which speak for no "
+               "other: a candidate that learnt from its labels is rejected until it has stood that long. Raise human.audits, or lower the share", config->gate.audit_agreement, needed, n);
+}
+
 static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const own_rows *own, const run_past *past, json_t *sentences) {
     agon_status s = AGON_OK;
     if (own->n_unverifiable > 0 && strcmp(config->human.backend, "simulated") == 0)
@@ -113,6 +130,8 @@ static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const 
         s = warn_of_all_rows(ctx, config, own, sentences);
     if (!s)
         s = warn_of_approval(ctx, config, own, sentences);
+    if (!s)
+        s = warn_of_audits(ctx, config, own, past, sentences);
     return s ? s : warn_of_gate(ctx, config, own, past, sentences);
 }
 

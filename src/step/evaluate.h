@@ -41,7 +41,8 @@ typedef struct gate_suite {
 
 /* Automatic labels of one source: how many there are, how many an expert audited blindly and agreed with. */
 typedef struct gate_audits {
-    const char *source; /* verifier, critic */
+    const char *source;  /* verifier, critic */
+    const char *version; /* of the critic, for which no other's audits speak; NULL: the source has none, or all its versions count as one */
     size_t n_labels, n, n_agreed;
 } gate_audits;
 
@@ -73,8 +74,8 @@ typedef struct gate_evidence {
     double perplexity_margin;
     double least_agreement;         /* of audited automatic labels; 0: not asked */
     size_t n_audits, n_audits_agreed; /* a random sample of them, checked by an expert; so far in this run */
-    bool audits_by_source;            /* each source that labelled must show it, by `audits`; else all together */
-    gate_audits audits[2];
+    const gate_audits *audits;        /* [n_sources]: each that labelled must show it; NULL: all together */
+    size_t n_sources;
     gate_approval approval;
     bool expert_is_verifier;          /* simulated: its audits of the verifier say nothing */
     json_t *collapse;   /* G4 as the monitor found it: "holds", and "reason" where it does not; borrowed. NULL: not evaluated */

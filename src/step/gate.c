@@ -162,19 +162,27 @@ static json_t *not_collapsed(const gate_evidence *e, bool *holds) {
 /* Each source that labelled something must be shown to be right often enough. The simulated expert answers from the verifier, so its audits of the verifier
  * are shown and decide nothing. */
 static json_t *audited_by_source(const gate_evidence *e, bool *holds) {
-    json_t *table = json_pack("{sf}", "least", e->least_agreement);
+    json_t *table = json_pack("{sf}", "least", e->least_agreement), *critics = json_array();
     bool any = false;
     *holds = true;
-    for (size_t i = 0; i < sizeof e->audits / sizeof *e->audits; i++) {
+    for (size_t i = 0; i < e->n_sources; i++) {
         const gate_audits *a = &e->audits[i];
         double lower = clopper_pearson_lower(a->n_agreed, a->n, 0.05);
         bool counts = a->n_labels > 0 && !(e->expert_is_verifier && strcmp(a->source, "verifier") == 0);
         json_t *row = json_pack("{sI sI sI so sb}", "labels", (json_int_t)a->n_labels, "audits", (json_int_t)a->n, "agreed", (json_int_t)a->n_agreed,
                                 "lower", a->n > 0 ? json_real(lower) : json_null(), "counts", counts);
-        json_object_set_new(table, a->source, row);
+        if (a->version) {
+            json_object_set_new(row, "version", json_string(a->version));
+            json_array_append_new(critics, row);
+        } else {
+            json_object_set_new(table, a->source, row);
+        }
         *holds = *holds && (!counts || lower >= e->least_agreement);
         any = any || counts;
     }
+    if (json_array_size(critics) > 0)
+        json_object_set(table, "critics", critics);
+    json_decref(critics);
     if (any) {
         json_object_set_new(table, "holds", json_boolean(*holds));
         return table;
@@ -189,7 +197,7 @@ static json_t *labels_audited(const gate_evidence *e, bool *holds) {
     *holds = e->least_agreement == 0 || lower >= e->least_agreement;
     if (e->least_agreement == 0)
         return not_evaluated();
-    if (e->audits_by_source)
+    if (e->audits)
         return audited_by_source(e, holds);
     return json_pack("{sb sI sI sf sf}", "holds", *holds, "audits", (json_int_t)e->n_audits, "agreed", (json_int_t)e->n_audits_agreed,
                      "lower", lower, "least", e->least_agreement);

@@ -34,6 +34,7 @@ typedef struct answer {
     task_outcome outcome;
     const char *source; /* verifier, critic, simulated, human; static; NULL: nobody yet */
     task_outcome automatic; /* what was believed before a reviewer judged it; OUTCOME_UNKNOWN: nothing */
+    const char *critic;     /* version of the critic that decided on it, also after a reviewer did; NULL: none did */
     char label[STORE_ID_SIZE], verification[STORE_ID_SIZE];
     const char *evidence, *masked;
     size_t span_start, span_end; /* bytes of the text that the evidence is about; equal: none */

@@ -320,7 +320,8 @@ agon_status trust_decide(actors *a, const char *path, const trust_table *t, cons
     json_t *result = NULL, *input = json_pack("{ss so}", "critic", t->critic, "answers", answer_ids(answers, which, n));
     const step_key key = {.path = path, .kind = "decide"};
     to_decide d = {a, t, queries, answers, which};
-    agon_status s = step_list(a->run, &key, input, n, add_decision, &d, &result);
+    const char *critic = arena_copy(answers->memory, t->critic);
+    agon_status s = critic ? step_list(a->run, &key, input, n, add_decision, &d, &result) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for the critic's decisions");
     *n_decided = 0;
     for (size_t i = 0; i < n && !s; i++) {
         answer *x = &answers->items[which[i]];
@@ -331,6 +332,7 @@ agon_status trust_decide(actors *a, const char *path, const trust_table *t, cons
             continue;
         x->outcome = pass ? OUTCOME_PASS : OUTCOME_FAIL;
         x->source = "critic";
+        x->critic = critic;
         snprintf(x->label, sizeof x->label, "%s", label);
         (*n_decided)++;
     }

@@ -56,7 +56,7 @@ bool trust_may_decide(const trust_table *t, const query *q);
 json_t *trust_json(const trust_table *t);
 
 /* Writes the critic's verdicts on `which` [n] at `path`: a decision record for each (auto, or escalate where trust was not earned), and a label
- * "critic" where it decided; sets outcome, source, label and p of those answers. Answers to queries that are `taught`, and those the critic was not asked
+ * "critic" where it decided; sets outcome, source, label, critic and p of those answers. Answers to queries that are `taught`, and those the critic was not asked
  * about (p_raw NAN), are left open. *n_decided. */
 AGON_MUST_CHECK agon_status trust_decide(actors *a, const char *path, const trust_table *t, const query_list *queries,
                                          answer_list *answers, const size_t *which, size_t n, size_t *n_decided);

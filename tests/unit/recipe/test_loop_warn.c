@@ -127,6 +127,18 @@ static void warnings__approval__says_what_it_takes(void **state) {
     agon_ctx_free(ctx);
 }
 
+static void warnings__audits_of_a_critic__that_are_too_few_at_once(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    check_warnings(ctx, rows_of(30, 10, OPEN), "}\niterations: 3\nhuman: {backend: queue, labels: 400, gate_items: 30, audits: 28}\ngate: {audit_agreement: 0.9}",
+                   "gate.audit_agreement is 0.9, which takes 29 audits of a critic's labels that all agree, and a critic gets about 28 an iteration", NULL);
+    check_warnings(ctx, rows_of(30, 10, OPEN), "}\niterations: 3\nhuman: {backend: queue, labels: 400, gate_items: 30, audits: 29}\ngate: {audit_agreement: 0.9}", NULL, NULL);
+    check_warnings(ctx, rows_of(30, 10, OPEN), ", cells: [arithmetic]}\niterations: 3\nhuman: {backend: queue, labels: 400, audits: 57}\ngate: {audit_agreement: 0.9}",
+                   "a critic gets about 28 an iteration", NULL); /* the verifier has the other half */
+    check_warnings(ctx, rows_of(30, 10, OPEN), "}\niterations: 3\ncritic: {examples: 0}\nhuman: {backend: queue, labels: 400, gate_items: 30, audits: 28}\ngate: {audit_agreement: 0.9}", NULL, NULL);
+    agon_ctx_free(ctx);
+}
+
 static void warnings__attacker_queries__are_no_limit_on_rows(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -152,6 +164,7 @@ int main(void) {
         cmocka_unit_test(warnings__beside_generated_tasks__count_these),
         cmocka_unit_test(warnings__without_answers__need_people),
         cmocka_unit_test(warnings__approval__says_what_it_takes),
+        cmocka_unit_test(warnings__audits_of_a_critic__that_are_too_few_at_once),
         cmocka_unit_test(warnings__attacker_queries__are_no_limit_on_rows),
         cmocka_unit_test(warnings__rows_that_cannot_be_read__say_nothing),
     };

@@ -395,22 +395,22 @@ static void gate__audits_by_source__count_where_the_expert_is_another(void **sta
     static const struct {
         gate_audits verifier, critic;
         bool simulated, want, evaluated;
-    } cases[] = {{{"verifier", 500, 30, 30}, {"critic", 0, 0, 0}, true, true, false},
-                 {{"verifier", 500, 30, 0}, {"critic", 0, 0, 0}, true, true, false},
-                 {{"verifier", 500, 30, 30}, {"critic", 40, 0, 0}, true, false, true},
-                 {{"verifier", 500, 30, 0}, {"critic", 40, 30, 30}, true, true, true},
-                 {{"verifier", 500, 30, 30}, {"critic", 40, 30, 20}, true, false, true},
-                 {{"verifier", 500, 30, 30}, {"critic", 0, 0, 0}, false, true, true},
-                 {{"verifier", 500, 30, 20}, {"critic", 0, 0, 0}, false, false, true},
-                 {{"verifier", 500, 0, 0}, {"critic", 40, 30, 30}, false, false, true},
-                 {{"verifier", 0, 0, 0}, {"critic", 40, 30, 30}, false, true, true}};
+    } cases[] = {{{"verifier", NULL, 500, 30, 30}, {"critic", NULL, 0, 0, 0}, true, true, false},
+                 {{"verifier", NULL, 500, 30, 0}, {"critic", NULL, 0, 0, 0}, true, true, false},
+                 {{"verifier", NULL, 500, 30, 30}, {"critic", NULL, 40, 0, 0}, true, false, true},
+                 {{"verifier", NULL, 500, 30, 0}, {"critic", NULL, 40, 30, 30}, true, true, true},
+                 {{"verifier", NULL, 500, 30, 30}, {"critic", NULL, 40, 30, 20}, true, false, true},
+                 {{"verifier", NULL, 500, 30, 30}, {"critic", NULL, 0, 0, 0}, false, true, true},
+                 {{"verifier", NULL, 500, 30, 20}, {"critic", NULL, 0, 0, 0}, false, false, true},
+                 {{"verifier", NULL, 500, 0, 0}, {"critic", NULL, 40, 30, 30}, false, false, true},
+                 {{"verifier", NULL, 0, 0, 0}, {"critic", NULL, 40, 30, 30}, false, true, true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gate_evidence e = good(&clear_gain);
         bool promote;
-        e.audits_by_source = true;
+        const gate_audits audits[] = {cases[i].verifier, cases[i].critic};
+        e.audits = audits;
+        e.n_sources = 2;
         e.expert_is_verifier = cases[i].simulated;
-        e.audits[0] = cases[i].verifier;
-        e.audits[1] = cases[i].critic;
         e.least_agreement = 0.85;
         json_t *figures = decide(ctx, &e, &promote);
         const json_t *g6 = json_object_get(figures, "G6");
@@ -419,6 +419,35 @@ static void gate__audits_by_source__count_where_the_expert_is_another(void **sta
             assert_int_equal(field_int(json_object_get(g6, "critic"), "agreed"), cases[i].critic.n_agreed);
         else
             assert_string_equal(json_string_value(g6), "not evaluated: no critic label was audited");
+        json_decref(figures);
+    }
+    agon_ctx_free(ctx);
+}
+
+/* A critic that is right shows nothing for another that labelled too. */
+static void gate__audits_of_a_critic__speak_for_that_version(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const struct {
+        gate_audits sources[3];
+        bool want;
+    } cases[] = {{{{"verifier", NULL, 0, 0, 0}, {"critic", "old", 4, 60, 60}, {"critic", "new", 40, 30, 29}}, true},
+                 {{{"verifier", NULL, 0, 0, 0}, {"critic", "old", 4, 60, 60}, {"critic", "new", 40, 30, 20}}, false},
+                 {{{"verifier", NULL, 0, 0, 0}, {"critic", "old", 4, 60, 60}, {"critic", "new", 40, 0, 0}}, false},
+                 {{{"verifier", NULL, 9, 10, 1}, {"critic", "old", 4, 60, 60}, {"critic", "new", 40, 30, 30}}, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gate_evidence e = good(&clear_gain);
+        bool promote;
+        e.audits = cases[i].sources;
+        e.n_sources = 3;
+        e.least_agreement = 0.85;
+        json_t *figures = decide(ctx, &e, &promote);
+        const json_t *critics = json_object_get(json_object_get(figures, "G6"), "critics"), *second = json_array_get(critics, 1);
+        assert_int_equal(promote, cases[i].want);
+        assert_int_equal(json_array_size(critics), 2);
+        assert_string_equal(field_text(second, "version"), "new");
+        assert_int_equal(field_int(second, "labels"), 40);
+        assert_int_equal(field_int(second, "agreed"), cases[i].sources[2].n_agreed);
         json_decref(figures);
     }
     agon_ctx_free(ctx);
@@ -584,6 +613,7 @@ int main(void) {
         cmocka_unit_test(gate__five_percent_failures_of_300__are_never_promoted),
         cmocka_unit_test(gate__audits__bound_the_labels_errors),
         cmocka_unit_test(gate__audits_by_source__count_where_the_expert_is_another),
+        cmocka_unit_test(gate__audits_of_a_critic__speak_for_that_version),
         cmocka_unit_test(verdict__in_a_replay__is_the_recorded_one),
         cmocka_unit_test(verdict__over_a_damaged_workspace__rejects),
         cmocka_unit_test(verdict__over_earlier_views__promotes),
