@@ -195,8 +195,9 @@ static agon_status write_templates(cast *c) {
  * 13: the user's own rows that ask nearly the same are held out together or not at all; words that many of them share are no trace of a held-out one.
  * 14: the control arm real_only repeats real answers, and has the prose once.
  * 15: audits of a critic speak at the gate for the labels of that version alone, and only the labels of the candidate's examples are asked about.
+ * 16: a new critic takes the old one's place only where its ranking is shown to be better, and goes on learning where it is not worse.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 15 };
+enum { RULES = 16 };
 
 /* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
 static agon_status write_attacker(cast *c, json_t **result) {

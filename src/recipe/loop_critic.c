@@ -2,11 +2,14 @@
  * confidence earned it (loop 3.7); the rest escalates. */
 #include "base/ctx.h"
 #include "base/random.h"
+#include "eval/auroc_pair.h"
 #include "recipe/loop_private.h"
 #include "recipe/school.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const double BETTER = 0.05; /* p of the new critic's better ranking, one-sided */
 
 /* A critic's figures on all that examines, and what it may decide alone. */
 typedef struct examination {
@@ -35,27 +38,40 @@ static agon_status examine(loop *l, const char *name, const char *version, const
     return s;
 }
 
-/* before: NULL where nothing was trained. now: the critic that stands. worse: AUROC of the new one that was not taken; NAN: none. */
-static void report_critic(loop *l, const examination *before, const examination *now, double worse) {
-    const trust_table *t = &now->all;
-    char was[FIGURE_SIZE], is[FIGURE_SIZE], ece[FIGURE_SIZE], new[FIGURE_SIZE];
-    json_t *report = json_pack("{sI sI so so so so}", "iteration", (json_int_t)l->c->actors.iteration, "n", (json_int_t)t->n, "auroc_before",
-                               real_or_null(before ? before->all.auroc : NAN), "auroc", real_or_null(t->auroc), "ece", real_or_null(t->ece),
-                               "families", trust_json(t));
-    if (l->c->rules >= 4)
-        json_object_update_new(report, json_pack("{ss so sI so}", "stands", !before ? "as it was" : isnan(worse) ? "the new one" : "the old one",
-                                                 "auroc_new", before ? real_or_null(isnan(worse) ? t->auroc : worse) : json_null(), "people",
-                                                 (json_int_t)now->trust.n, "trust", trust_json(&now->trust)));
-    json_array_append(l->critic_reports, report);
-    json_t *data = json_pack("{so}", "critic", report);
-    school_figure(t->auroc, is);
+/* What came of a new critic's training. */
+typedef struct contest {
+    const examination *before, *after; /* of the critic that stood, of the new one; before NULL: none was trained, and after is of the one that stands */
+    auroc_pair ranks;                  /* since rules 16; else .p NAN */
+    bool taken;
+} contest;
+
+/* Why the new one stands, or the old one. */
+static void say_contest(loop *l, const contest *x, json_t *data) {
+    const trust_table *t = x->before && !x->taken ? &x->before->all : &x->after->all;
+    char was[FIGURE_SIZE], is[FIGURE_SIZE], ece[FIGURE_SIZE], why[80] = "";
+    if (x->before && l->c->rules >= 16)
+        snprintf(why, sizeof why, isnan(x->ranks.p) ? " (too few right or wrong answers to tell)" : " (better: p %.3f)", x->ranks.p);
+    school_figure(x->after->all.auroc, is);
     school_figure(t->ece, ece);
-    if (!isnan(worse))
-        cast_say(l->c, data, "critic: AUROC %s before training, %s after: the old one stays; ECE %s (n %zu)", is, school_figure(worse, new), ece, t->n);
-    else if (before)
-        cast_say(l->c, data, "critic: AUROC %s before training, %s after; ECE %s (n %zu)", school_figure(before->all.auroc, was), is, ece, t->n);
+    if (x->before)
+        cast_say(l->c, data, "critic: AUROC %s before training, %s after%s%s; ECE %s (n %zu)", school_figure(x->before->all.auroc, was), is, why,
+                 x->taken ? "" : ": the old one stays", ece, t->n);
     else
         cast_say(l->c, data, "critic: AUROC %s as it is, ECE %s (n %zu)", is, ece, t->n);
+}
+
+static void report_critic(loop *l, const contest *x) {
+    const examination *now = x->before && !x->taken ? x->before : x->after;
+    const trust_table *t = &now->all;
+    json_t *report = json_pack("{sI sI so so so so}", "iteration", (json_int_t)l->c->actors.iteration, "n", (json_int_t)t->n, "auroc_before",
+                               real_or_null(x->before ? x->before->all.auroc : NAN), "auroc", real_or_null(t->auroc), "ece", real_or_null(t->ece),
+                               "families", trust_json(t));
+    if (l->c->rules >= 4)
+        json_object_update_new(report, json_pack("{ss so so sI so}", "stands", !x->before ? "as it was" : x->taken ? "the new one" : "the old one",
+                                                 "auroc_new", real_or_null(x->before ? x->after->all.auroc : NAN), "p", real_or_null(x->ranks.p), "people",
+                                                 (json_int_t)now->trust.n, "trust", trust_json(&now->trust)));
+    json_array_append(l->critic_reports, report);
+    say_contest(l, x, json_pack("{so}", "critic", report));
 }
 
 /* From now on the critic decides what this examination allows. */
@@ -76,31 +92,81 @@ static agon_status examine_as_it_is(loop *l, const material *m) {
     examination now;
     agon_status s = examine(l, "critic/examine", l->critic, &m->test, 1, &now);
     if (!s) {
-        report_critic(l, NULL, &now, NAN);
+        report_critic(l, &(contest){.after = &now, .ranks.p = NAN});
         rely_on(l, &now);
     }
     examination_free(&now);
     return s;
 }
 
-/* The critic goes on learning; the new one takes its place unless its AUROC on the same answers is lower. */
+/* The critic's scores of the answers that examine it, [test->n] and new; NULL: no memory. */
+static double *scores_of(const loop *l, const picked *test) {
+    double *scores = memory_new(test->n + 1, sizeof *scores);
+    for (size_t i = 0; scores && i < test->n; i++)
+        scores[i] = l->answers.items[test->items[i]].p_raw;
+    return scores;
+}
+
+/* The new critic's scores stand at the answers, `was` [test->n] are the old one's. Answers that one of them abstained from compare nothing. */
+static agon_status compare(const loop *l, const picked *test, const double *was, auroc_pair *out) {
+    agon_ctx *ctx = l->c->actors.ctx;
+    double *now = scores_of(l, test), *before = memory_new(test->n + 1, sizeof *before);
+    bool *right = memory_new(test->n + 1, sizeof *right);
+    size_t n = 0;
+    agon_status s = now && before && right ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory to compare critics");
+    for (size_t i = 0; i < test->n && !s; i++) {
+        if (isnan(now[i]) || isnan(was[i]))
+            continue;
+        right[n] = l->answers.items[test->items[i]].outcome == OUTCOME_PASS;
+        before[n] = was[i];
+        now[n++] = now[i];
+    }
+    if (!s)
+        s = auroc_pair_test(ctx, now, before, right, n, out);
+    free(now);
+    free(before);
+    free(right);
+    return s;
+}
+
+/* Who stands: the new one only where it is shown to be better; before rules 16 unless its AUROC was lower. Who is taught next: the new one unless it ranks worse. So
+ * small steps add up to one that shows, and the post changes hands seldom: what was audited of a critic speaks for no other (loop_audit.c). */
+static agon_status settle_contest(loop *l, const material *m, const double *was, const char *version, contest *x) {
+    const double gain = x->after->all.auroc - x->before->all.auroc;
+    agon_status s = AGON_OK;
+    x->taken = l->c->rules < 4 || !(gain < 0);
+    x->ranks.p = NAN;
+    if (l->c->rules >= 16) {
+        s = compare(l, &m->test, was, &x->ranks);
+        x->taken = x->ranks.p < BETTER;
+        snprintf(l->pupil, sizeof l->pupil, "%s", x->taken || x->ranks.now < x->ranks.before ? "" : version);
+    }
+    if (!s && x->taken)
+        snprintf(l->critic, sizeof l->critic, "%s", version);
+    return s;
+}
+
 static agon_status teach(loop *l, const material *m) {
     examination before = {0}, after = {0};
+    contest x = {.before = &before, .after = &after};
     char version[STORE_ID_SIZE];
+    double *was = NULL;
     agon_status s = examine(l, "critic/before", l->critic, &m->test, 2, &before);
+    if (!s && !(was = scores_of(l, &m->test)))
+        s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory to compare critics");
     if (!s)
-        s = school_train(l->c, "critic", l->critic, &l->queries, &l->answers, m->train.items, m->train.n, version);
+        s = school_train(l->c, "critic", *l->pupil ? l->pupil : l->critic, &l->queries, &l->answers, m->train.items, m->train.n, version);
     if (!s)
         s = examine(l, "critic/after", version, &m->test, 2, &after);
     for (size_t i = 0; i < m->train.n && !s && l->c->rules >= 4; i++)
         l->queries.items[l->answers.items[m->train.items[i]].query].taught = true;
+    if (!s)
+        s = settle_contest(l, m, was, version, &x);
     if (!s) {
-        bool worse = l->c->rules >= 4 && after.all.auroc < before.all.auroc; /* undefined: not worse */
-        if (!worse)
-            memcpy(l->critic, version, sizeof version);
-        report_critic(l, &before, worse ? &before : &after, worse ? after.all.auroc : NAN);
-        rely_on(l, worse ? &before : &after);
+        report_critic(l, &x);
+        rely_on(l, x.taken ? &after : &before);
     }
+    free(was);
     examination_free(&before);
     examination_free(&after);
     return s;

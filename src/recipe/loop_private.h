@@ -87,6 +87,7 @@ typedef struct loop {
     bool waiting;         /* people must answer before anything else can be done */
     bool undecided;       /* of the candidate: its gate waits */
     char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
+    char pupil[STORE_ID_SIZE]; /* the critic that goes on learning; "": the one that stands */
     suite_results base_suites, incumbent_suites;
     ancestor *ancestors; /* [n_ancestors], the latest last; where the loop reacts to the monitor */
     size_t n_ancestors, ancestor_capacity;

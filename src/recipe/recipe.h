@@ -29,7 +29,8 @@ typedef void (*recipe_observer)(void *arg, const recipe_progress *progress);
  *               "audited": {"verifier" | "critic": {"labels", "audits", "agreed", "right_at_least"}} by whose label was audited,
  *               "resolved": escalations a reviewer decided, "demonstrations", "trained_on": of them, "token_share": of the loss},
  *    "answers_waiting": n, "learnability": {...}, "critic": [{"iteration", "n", "auroc_before", "auroc_new", "auroc", "ece": of the one that stands,
- *    "stands": "the new one" | "the old one" | "as it was", "families", "people": answers it earned trust on, "trust": families as in trust_json}],
+ *    "stands": "the new one" | "the old one" | "as it was", "p": one-sided, of "the new one ranks no better" (null: not tested), "families", "people":
+ *    answers it earned trust on, "trust": families as in trust_json}],
  *    "gate_critic": where gate.critic asked, of the last iteration: {"iteration", "version", "taught": verdicts, "taught_by_people": of answers that no verifier
  *    could judge, "examined": others of those, "auroc", "ece" on them},
  *    "arms": where recipe loop trained them: [{"arm": "loop" (the version it ends with) | "random_labels" | "real_only" | "shuffled", "version", "n",
