@@ -221,9 +221,9 @@ AGON_API AGON_MUST_CHECK agon_status agon_verify_json(agon_ctx *ctx, const char 
 /* Opens the sealed ledger of a finished run and says what was true: {"run", "gates": [{"iteration", "true_gain",
  * "true_ci95", "estimate", "ci95", "covered", "judge_only", "labels_only", "verdict"}], "label_noise": [{"source",
  * "family", "difficulty", "n", "wrong"}], "critic": [{"family", "n", "auroc"}], "arms": [{"arm", "before", "after",
- * "gain", "ci95", "examples", "loss_tokens"}], "labels": {...}, "recovered": {"pgr": share of the gap between the
- * arms labels_only and oracle, null where there is none, "ci95": over tasks alone, so nothing of how another seed
- * would end, "gap", "gap_is_noise"}, null without arms}.
+ * "gain", "ci95", "examples", "loss_tokens", and more, see docs/cli.md}], "arms_left_out": [{"arm", "why"}], "labels":
+ * {...}, "recovered": {"pgr": share of the gap between labels_only and oracle, null where there is none, "ci95": over
+ * tasks alone, so nothing of how another seed would end, "gap", "gap_is_noise"}, null without those two arms}.
  * AGON_EREFUSED while a run is going or when it did not finish. */
 AGON_API AGON_MUST_CHECK agon_status agon_unseal_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);

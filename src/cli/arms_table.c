@@ -1,6 +1,7 @@
 /* The table of control arms, see arms_table.h. */
 #include "cli/arms_table.h"
 #include "cli/live.h"
+#include <string.h>
 
 static void print_interval(FILE *to, const json_t *ci) {
     if (json_array_size(ci) == 2)
@@ -43,7 +44,27 @@ void print_arms(const terminal *t, FILE *to, const json_t *rows) {
     }
     if (!compared)
         return;
-    fprintf(to, "  %-18s %-22s %9s %9s %12s\n", "", "loop less arm, points", "p", "tokens", "right labels");
+    const bool sealed = strcmp(member_text(json_array_get(rows, 0), "arm"), "critic") == 0;
+    fprintf(to, "  %-18s %-22s %9s %9s %12s\n", "", sealed ? "critic less arm, points" : "loop less arm, points", "p", "tokens", "right labels");
     json_array_foreach((json_t *)(uintptr_t)rows, i, row)
         print_difference(t, to, row);
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
+        if (json_object_get(row, "tokens_wanted")) {
+            fputs("  ", to);
+            print_cut(t, to, member_text(row, "arm"), 18, false);
+            fprintf(to, ": has %lld of %lld loss tokens, and is no control at equal tokens\n", (long long)member_count(row, "loss_tokens"),
+                    (long long)member_count(row, "tokens_wanted"));
+        }
+}
+
+void print_arms_left_out(const terminal *t, FILE *to, const json_t *left_out) {
+    const json_t *row;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)left_out, i, row) {
+        fputs("  ", to);
+        print_cut(t, to, member_text(row, "arm"), 18, false);
+        fputs(": left out, ", to);
+        print_cut(t, to, member_text(row, "why"), 100, false);
+        fputc('\n', to);
+    }
 }

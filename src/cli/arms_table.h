@@ -7,5 +7,7 @@
 
 /* Rows {"arm", "before", "after", "gain", "ci95", "difference"?: of the first row less this one, ...}. */
 void print_arms(const terminal *t, FILE *to, const json_t *rows);
+/* [{"arm", "why"}] */
+void print_arms_left_out(const terminal *t, FILE *to, const json_t *left_out);
 
 #endif

@@ -109,6 +109,7 @@ static void print_truth(const json_t *report) {
     print_critic(&t, json_object_get(report, "critic"));
     if (json_array_size(json_object_get(report, "arms")))
         print_arms(&t, stdout, json_object_get(report, "arms"));
+    print_arms_left_out(&t, stdout, json_object_get(report, "arms_left_out"));
     print_recovered(json_object_get(report, "recovered"));
     fputs("labels:", stdout);
     json_object_foreach(json_object_get(report, "labels"), name, n) {

@@ -65,6 +65,21 @@ json_t *arm_row(const char *name, const bool *now, const bool *before, size_t n,
     return row;
 }
 
+json_t *arm_against(const bool *version, const bool *arm, size_t n) {
+    const paired_table t = paired_count(version, arm, n);
+    const interval ci = paired_difference(&t, 0.05);
+    return json_pack("{sf s[ff] sf}", "gain", paired_gain(&t), "ci95", ci.low, ci.high, "p", mcnemar_exact(t.gained, t.lost));
+}
+
+void arm_note_lack(cast *c, const char *name, int64_t n_tokens, int64_t wanted, json_t *row) {
+    static const double SHORT = 0.01;
+    if ((double)(wanted - n_tokens) <= SHORT * (double)wanted)
+        return;
+    json_object_set_new(row, "tokens_wanted", json_integer(wanted));
+    cast_say(c, NULL, "arm %s: what it may learn from has only %lld of the %lld loss tokens that the version was trained on; it is no control at equal tokens", name,
+             (long long)n_tokens, (long long)wanted);
+}
+
 agon_status arms_begin(cast *c, const char *name, const char *of, run **out) {
     json_t *pinned = json_pack("{ss}", "arms_of", of);
     agon_status s = json_made(c->actors.ctx, pinned);

@@ -28,6 +28,10 @@ json_t *arm_question(const cast *c, const arm *a, const char *query, const char 
 const char *arm_text(const json_t *results, size_t i);
 /* {"n", "before", "after", "gain", "ci95", "arm", "examples", "loss_tokens"}; new. now, before [n]. */
 json_t *arm_row(const char *name, const bool *now, const bool *before, size_t n, size_t n_examples, int64_t n_tokens);
+/* What the version gains over an arm on the same tasks, [n] each: {"gain", "ci95": Newcombe, "p": exact McNemar, two-sided}; new. */
+json_t *arm_against(const bool *version, const bool *arm, size_t n);
+/* Of an arm that lacks more than a hundredth of the loss tokens wanted: says so, and sets "tokens_wanted" in its row. */
+void arm_note_lack(cast *c, const char *name, int64_t n_tokens, int64_t wanted, json_t *row);
 
 /* Begins the run of arms `name` of the run `of` (an id), or goes on with it, in the cast's store. *out new (arms_work_take, or run_end). */
 AGON_MUST_CHECK agon_status arms_begin(cast *c, const char *name, const char *of, run **out);

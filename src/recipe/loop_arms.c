@@ -19,8 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double SHORT = 0.01; /* an arm that lacks more than this share of the tokens says so */
-
 /* ---- what is remembered while the loop runs ------------------------------------------------------------------------ */
 
 static void forget_lessons(loop_arms *a) {
@@ -413,13 +411,6 @@ static json_t *row_of(const loop *l, const char *name, const char *version, cons
     return row;
 }
 
-/* The version's gain over an arm. */
-static json_t *against(const loop *l, const arm *a) {
-    const paired_table t = paired_count(l->arms.version, a->right, l->arms.tasks.n);
-    const interval ci = paired_difference(&t, 0.05);
-    return json_pack("{sf s[ff] sf}", "gain", paired_gain(&t), "ci95", ci.low, ci.high, "p", mcnemar_exact(t.gained, t.lost));
-}
-
 static agon_status one_arm(loop *l, const char *name, json_t *rows) {
     arm a = {.name = name};
     tally sum = {0};
@@ -430,17 +421,13 @@ static agon_status one_arm(loop *l, const char *name, json_t *rows) {
     else if (!s)
         s = test_arm(l, &a);
     if (!s && !empty) {
-        json_t *row = row_of(l, a.name, a.version, a.right, &sum), *difference = against(l, &a);
+        json_t *row = row_of(l, a.name, a.version, a.right, &sum), *difference = arm_against(l->arms.version, a.right, l->arms.tasks.n);
         json_object_set_new(row, "difference", difference);
         cast_say(l->c, NULL, "arm %s: %.1f%% of %zu held-out tasks; the loop's version %+.1f points [%+.1f, %+.1f]", a.name,
                  100 * field_real(row, "after"), l->arms.tasks.n, 100 * field_real(difference, "gain"),
                  100 * json_number_value(json_array_get(json_object_get(difference, "ci95"), 0)),
                  100 * json_number_value(json_array_get(json_object_get(difference, "ci95"), 1)));
-        if ((double)(sum.wanted - sum.tokens) > SHORT * (double)sum.wanted) {
-            json_object_set_new(row, "tokens_wanted", json_integer(sum.wanted));
-            cast_say(l->c, NULL, "arm %s: what it may learn from has only %lld of the %lld loss tokens that the loop's version was trained on; it is no control at equal tokens",
-                     a.name, (long long)sum.tokens, (long long)sum.wanted);
-        }
+        arm_note_lack(l->c, a.name, sum.tokens, sum.wanted, row);
         s = json_append(l->c->actors.ctx, rows, row);
     }
     arm_free(&a);

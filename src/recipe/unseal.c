@@ -1,41 +1,13 @@
-/* What was true all along: opens the sealed ledger of a finished run, compares, and trains control arms at equal tokens (gate.md, UNSEAL).
- *
- *   labels_only   the learner on what the expert labelled or wrote, repeated to the same number of loss tokens
- *   shuffled      on hard answers drawn at random, as many as the critic let pass, family by family
- *   oracle        on hard answers that truly pass: the ceiling
- *
- * The arms are a run of their own in the workspace, "NAME.arms": journaled, resumable, outside the lineage. */
+/* What was true all along: opens the sealed ledger of a finished run and compares (gate.md, UNSEAL). The control arms are in unseal_arms.c. */
 #include "base/ctx.h"
 #include "eval/agreement.h"
-#include "eval/recovery.h"
 #include "recipe/arms.h"
 #include "recipe/recipe_private.h"
+#include "recipe/unseal_private.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* An answer as the store has it, joined with the ledger. */
-typedef struct told {
-    const char *id, *query, *producer, *family, *cell, *text, *prompt; /* borrowed from the rows */
-    const char *kind;
-    bool known, right; /* what the ledger says */
-    bool hard;
-    bool cut; /* at max_tokens; in a run begun before rules 10: not told apart */
-    bool critic_pass, expert_pass; /* labelled or written as right, by the critic or (outside the gate) the expert */
-} told;
-
-typedef struct unsealing {
-    cast *c;
-    store *store;
-    const char *run, *name;
-    json_t *answers, *labels, *versions, *gates, *tasks; /* rows; tasks: query id -> task */
-    json_t *judged; /* [{"id", "p", "critic"}]: P(correct) that a critic gave, reward (trained the learner) or gate */
-    told *told;
-    size_t n;
-    json_t *index; /* text id -> place in told */
-    const char *base, *candidate;
-} unsealing;
-
-static agon_status rows_of(unsealing *u, const char *sql, json_t **out) {
+agon_status unseal_rows(unsealing *u, const char *sql, json_t **out) {
     json_t *parameters = json_pack("[s]", u->run);
     agon_status s = json_made(u->c->actors.ctx, parameters);
     if (!s)
@@ -96,19 +68,14 @@ static agon_status join(unsealing *u, const json_t *ledger) {
     return AGON_OK;
 }
 
-/* Who said before the unsealing that an answer is right. */
+/* What the critic let pass before the unsealing. */
 static void mark_believed(unsealing *u) {
     json_t *label;
     size_t i;
     json_array_foreach(u->labels, i, label) {
-        bool written = strcmp(field_text(label, "kind"), "demonstration") == 0;
-        json_t *place = json_object_get(u->index, field_text(label, written ? "other" : "target"));
-        told *t = place ? &u->told[json_integer_value(place)] : NULL;
-        bool pass = strcmp(field_text(label, "value"), "pass") == 0;
-        if (t && strcmp(field_text(label, "source"), "critic") == 0)
-            t->critic_pass = pass;
-        if (t && strcmp(field_text(label, "source"), "simulated") == 0 && strcmp(field_text(label, "purpose"), "gate") != 0)
-            t->expert_pass = pass;
+        json_t *place = json_object_get(u->index, field_text(label, "target"));
+        if (place && strcmp(field_text(label, "source"), "critic") == 0)
+            u->told[json_integer_value(place)].critic_pass = strcmp(field_text(label, "value"), "pass") == 0;
     }
 }
 
@@ -119,7 +86,7 @@ static agon_status read_all(unsealing *u) {
     u->judged = json_array();
     agon_status s = store_ledger_read(u->store, &ledger);
     if (!s)
-        s = rows_of(u,
+        s = unseal_rows(u,
                     "SELECT t.id, t.kind, t.parent AS query, t.producer, t.family, t.cell, t.body, coalesce(q.body, '') AS"
                     " prompt, t.meta ->> 'finish' = 'length' AND (SELECT s.result ->> 'rules' FROM step s WHERE s.run = t.run AND s.path = 'begin') >= 10"
                     " AS cut FROM text t LEFT JOIN text q ON q.id = t.parent WHERE t.run = ?1 AND t.kind IN ('response',"
@@ -127,14 +94,14 @@ static agon_status read_all(unsealing *u) {
                     " ORDER BY t.rowid",
                     &u->answers);
     if (!s)
-        s = rows_of(u, "SELECT id, target, other, kind, value, source, purpose, confidence FROM label WHERE run = ?1 ORDER BY rowid",
+        s = unseal_rows(u, "SELECT id, target, other, kind, value, source, purpose, confidence FROM label WHERE run = ?1 ORDER BY rowid",
                     &u->labels);
     if (!s)
-        s = rows_of(u, "SELECT v.id, v.role FROM model_version v JOIN version_status s ON s.version = v.id WHERE s.run = ?1 AND"
+        s = unseal_rows(u, "SELECT v.id, v.role FROM model_version v JOIN version_status s ON s.version = v.id WHERE s.run = ?1 AND"
                     " s.status IN ('base', 'candidate') AND v.role IN ('base', 'learner') ORDER BY s.rowid",
                     &u->versions);
     if (!s)
-        s = rows_of(u, "SELECT iteration, candidate, incumbent, verdict, figures FROM gate WHERE run = ?1 ORDER BY rowid",
+        s = unseal_rows(u, "SELECT iteration, candidate, incumbent, verdict, figures FROM gate WHERE run = ?1 ORDER BY rowid",
                     &u->gates);
     if (!s)
         s = step_iterate(u->c->actors.ctx, u->store, u->run, keep_task, u);
@@ -159,15 +126,14 @@ static void unsealing_free(unsealing *u) {
     free(u->told);
 }
 
-static const told *find_told(const unsealing *u, const char *id) {
+const told *unseal_find(const unsealing *u, const char *id) {
     json_t *place = json_object_get(u->index, id);
     return place ? &u->told[json_integer_value(place)] : NULL;
 }
 
 /* ---- gates ------------------------------------------------------------------------------------------------ */
 
-/* Held-out answers of one version, in order: right [n]; count with right NULL. */
-static size_t held_out_truth(const unsealing *u, const char *version, bool *right) {
+size_t unseal_held_out(const unsealing *u, const char *version, bool *right) {
     size_t n = 0;
     for (size_t i = 0; i < u->n; i++)
         if (strcmp(u->told[i].kind, "evaluation") == 0 && strcmp(u->told[i].producer, version) == 0) {
@@ -181,10 +147,10 @@ static size_t held_out_truth(const unsealing *u, const char *version, bool *righ
 /* "covered" compares an interval for the population with the gain of the very sample that it was made from, which it holds more often: nominal 95 % is
  * about 97 %. */
 static json_t *gate_report(const unsealing *u, const json_t *gate) {
-    size_t n = held_out_truth(u, u->candidate, NULL);
+    size_t n = unseal_held_out(u, u->candidate, NULL);
     bool *now = memory_new(n + 1, sizeof *now), *before = memory_new(n + 1, sizeof *before);
     json_t *figures = json_loads(field_text(gate, "figures"), 0, NULL), *report = NULL;
-    if (now && before && held_out_truth(u, u->candidate, now) == held_out_truth(u, u->base, before)) {
+    if (now && before && unseal_held_out(u, u->candidate, now) == unseal_held_out(u, u->base, before)) {
         const paired_table t = paired_count(now, before, n);
         const json_t *g1 = json_object_get(figures, "G1"), *tuned = json_object_get(g1, "tuned"),
                      *ci = json_object_get(tuned, "ci95");
@@ -211,7 +177,7 @@ static json_t *label_noise(const unsealing *u) {
     const char *key;
     size_t i;
     json_array_foreach(u->labels, i, label) {
-        const told *t = find_told(u, field_text(label, "target"));
+        const told *t = unseal_find(u, field_text(label, "target"));
         char name[200];
         if (!t || !t->known || strcmp(field_text(label, "kind"), "point") != 0)
             continue;
@@ -242,7 +208,7 @@ static agon_status critic_row(const unsealing *u, const char *critic, const char
     json_t *judgement;
     agon_status s = p && right ? AGON_OK : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for the critics");
     json_array_foreach(u->judged, i, judgement) {
-        const told *t = find_told(u, field_text(judgement, "id"));
+        const told *t = unseal_find(u, field_text(judgement, "id"));
         if (s || !t || !t->known || strcmp(t->family, family) != 0 || strcmp(field_text(judgement, "critic"), critic) != 0)
             continue;
         p[n] = field_real(judgement, "p");
@@ -272,201 +238,6 @@ static agon_status critic_report(const unsealing *u, json_t *list) {
     return s;
 }
 
-/* ---- control arms --------------------------------------------------------------------------------------------- */
-
-/* At most this many examples. */
-typedef struct limit {
-    size_t examples;
-    int64_t tokens;
-} limit;
-
-static agon_status take_answer(unsealing *u, arm *a, limit most, const told *t) {
-    example e = {.objective = "sft", .origin = "new", .prompt = t->prompt, .chosen = t->text, .chosen_cut = t->cut, .raw = strcmp(t->kind, "document") == 0};
-    if (a->examples.n == most.examples)
-        return AGON_OK;
-    agon_status s = example_count_tokens(&u->c->actors, t->text, !t->cut, &e.n_tokens);
-    return s ? s : arm_add(u->c, a, &e);
-}
-
-/* The expert's demonstrations and the plain prose are in every arm, as they were in the candidate's training. */
-static agon_status take_real(unsealing *u, arm *a, limit most) {
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < u->n && !s; i++)
-        if (strcmp(u->told[i].kind, "demonstration") == 0 || strcmp(u->told[i].kind, "document") == 0)
-            s = take_answer(u, a, most, &u->told[i]);
-    return s;
-}
-
-/* How many answers of this family the critic let pass. */
-static size_t quota(const unsealing *u, const char *family) {
-    size_t n = 0;
-    for (size_t i = 0; i < u->n; i++)
-        n += u->told[i].hard && strcmp(u->told[i].kind, "response") == 0 && strcmp(u->told[i].family, family) == 0 &&
-             u->told[i].critic_pass;
-    return n;
-}
-
-static size_t family_count(const arm *a, const size_t *families, size_t family) {
-    size_t n = 0;
-    for (size_t i = 0; i < a->examples.n; i++)
-        n += families[i] == family;
-    return n;
-}
-
-static size_t family_number(const char *family) {
-    size_t i = 0;
-    while (i < task_n_families() && strcmp(task_family_name(i), family) != 0)
-        i++;
-    return i;
-}
-
-/* Fills an arm up to its loss tokens. pool: which answers may enter; 1: as many a family as the critic let pass, at most. */
-static agon_status fill_arm(unsealing *u, arm *a, limit most, int pool) {
-    size_t *order = NULL, *families = memory_new(most.examples + 1, sizeof *families), before;
-    agon_status s = families ? arm_order(u->c, a->name, u->n, &order) : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory");
-    for (size_t i = 0; families && i < a->examples.n; i++)
-        families[i] = SIZE_MAX;
-    do {
-        before = a->examples.n;
-        for (size_t k = 0; k < u->n && a->n_tokens < most.tokens && a->examples.n < most.examples && !s; k++) {
-            const told *t = &u->told[order[k]];
-            bool response = strcmp(t->kind, "response") == 0 && *t->text, enters;
-            if (pool == 0)
-                enters = !t->hard && t->expert_pass && *t->text;
-            else if (pool == 1)
-                enters = response && t->hard && family_count(a, families, family_number(t->family)) < quota(u, t->family);
-            else
-                enters = response && t->hard && t->known && t->right;
-            if (!enters)
-                continue;
-            families[a->examples.n] = family_number(t->family);
-            s = take_answer(u, a, most, t);
-        }
-    } while (pool != 1 && a->examples.n > before && a->n_tokens < most.tokens && a->examples.n < most.examples && !s); /* too little: again from the start */
-    free(order);
-    free(families);
-    return s;
-}
-
-/* Of the base's held-out queries: the run is over, nothing is sealed any more. */
-static agon_status judge_arm(unsealing *u, const arm *a, const json_t *inputs, const json_t *results) {
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < json_array_size(inputs) && !s; i++) {
-        task_query q = {0};
-        task_verdict v = {0};
-        s = task_query_read(u->c->actors.ctx, "a held-out query",
-                            json_object_get(u->tasks, field_text(json_array_get(inputs, i), "id")), &q);
-        if (!s)
-            s = task_verify(u->c->actors.ctx, &q, arm_text(results, i), &v);
-        if (!s)
-            a->right[i] = v.outcome == OUTCOME_PASS;
-        task_verdict_free(&v);
-        task_query_free(&q);
-    }
-    return s;
-}
-
-static agon_status test_arm(unsealing *u, arm *a) {
-    json_t *inputs = json_array(), *results = NULL;
-    agon_status s = json_made(u->c->actors.ctx, inputs);
-    for (size_t i = 0; i < u->n && !s; i++) {
-        const told *t = &u->told[i];
-        if (strcmp(t->kind, "evaluation") == 0 && strcmp(t->producer, u->base) == 0)
-            s = json_append(u->c->actors.ctx, inputs, arm_question(u->c, a, t->query, t->prompt));
-    }
-    if (!s)
-        s = arm_answer(u->c, a, inputs, &results);
-    if (!s)
-        s = judge_arm(u, a, inputs, results);
-    json_decref(results);
-    json_decref(inputs);
-    return s;
-}
-
-/* The candidate's own training set, for its size. */
-static agon_status candidate_size(unsealing *u, limit *out) {
-    json_t *rows = NULL;
-    agon_status s = rows_of(u, "SELECT count(*) AS n, coalesce(sum(n_tokens), 0) AS tokens FROM example WHERE run = ?1 AND"
-                               " objective IN ('sft', 'refine')", &rows);
-    *out = (limit){(size_t)field_int(json_array_get(rows, 0), "n"), field_int(json_array_get(rows, 0), "tokens")};
-    json_decref(rows);
-    return s;
-}
-
-static double *as_reals(const bool *right, size_t n) {
-    double *x = memory_new(n + 1, sizeof *x);
-    for (size_t i = 0; x && i < n; i++)
-        x[i] = right[i];
-    return x;
-}
-
-enum { LABELS_ONLY, SHUFFLED, ORACLE, N_ARMS };
-
-static agon_status report_recovery(unsealing *u, const arm *arms, const bool *now, size_t n, json_t *report) {
-    double *weak = as_reals(arms[LABELS_ONLY].right, n), *x = as_reals(now, n), *ceiling = as_reals(arms[ORACLE].right, n);
-    gap_recovery r = {0};
-    agon_status s = weak && x && ceiling ? gap_recovery_measure(u->c->actors.ctx, weak, x, ceiling, 1, n, 2000, (uint64_t)u->c->config->seed, 0.05, &r)
-                                         : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for the arms");
-    if (!s)
-        json_object_set_new(report, "recovered",
-                            json_pack("{so s[oo] sf sb}", "pgr", real_or_null(r.pgr), "ci95", real_or_null(r.range.low),
-                                      real_or_null(r.range.high), "gap", r.gap, "gap_is_noise", r.gap_is_noise));
-    free(weak);
-    free(x);
-    free(ceiling);
-    return s;
-}
-
-static agon_status report_arms(unsealing *u, limit critic, const arm *arms, json_t *report) {
-    size_t n = held_out_truth(u, u->base, NULL);
-    bool *before = memory_new(n + 1, sizeof *before), *now = memory_new(n + 1, sizeof *now);
-    json_t *list = json_array();
-    agon_status s = before && now && list ? AGON_OK : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for the arms");
-    if (!s) {
-        held_out_truth(u, u->base, before);
-        held_out_truth(u, u->candidate, now);
-        json_array_append_new(list, arm_row("critic", now, before, n, critic.examples, critic.tokens));
-        for (int k = 0; k < N_ARMS; k++)
-            json_array_append_new(list, arm_row(arms[k].name, arms[k].right, before, n, arms[k].examples.n, arms[k].n_tokens));
-        json_object_set(report, "arms", list);
-        s = report_recovery(u, arms, now, n, report);
-    }
-    json_decref(list);
-    free(before);
-    free(now);
-    return s;
-}
-
-typedef struct to_report {
-    unsealing *u;
-    json_t *report;
-} to_report;
-
-static agon_status run_arms(void *arg) {
-    static const char *const names[N_ARMS] = {"labels_only", "shuffled", "oracle"};
-    const to_report *x = arg;
-    unsealing *u = x->u;
-    arm arms[N_ARMS] = {{0}};
-    limit critic = {0};
-    agon_status s = candidate_size(u, &critic);
-    const limit most = {2 * critic.examples + 64, critic.tokens};
-    for (int k = 0; k < N_ARMS && !s; k++) {
-        arms[k].name = names[k];
-        s = take_real(u, &arms[k], most);
-        if (!s)
-            s = fill_arm(u, &arms[k], most, k);
-        if (!s)
-            s = arm_train(u->c, &arms[k], u->c->actors.base);
-        if (!s)
-            s = test_arm(u, &arms[k]);
-    }
-    if (!s)
-        s = report_arms(u, critic, arms, x->report);
-    for (int k = 0; k < N_ARMS; k++)
-        arm_free(&arms[k]);
-    return s;
-}
-
 /* ---- the report ------------------------------------------------------------------------------------------------- */
 
 static agon_status make_report(unsealing *u, const json_t *status, json_t **out) {
@@ -489,6 +260,16 @@ static agon_status make_report(unsealing *u, const json_t *status, json_t **out)
     return json_made(u->c->actors.ctx, report);
 }
 
+typedef struct to_report {
+    unsealing *u;
+    json_t *report;
+} to_report;
+
+static agon_status train_arms(void *arg) {
+    const to_report *x = arg;
+    return unseal_train_arms(x->u, x->report);
+}
+
 /* The arms need the runner's lock. */
 static agon_status with_arms(unsealing *u, json_t *report) {
     agon_ctx *ctx = u->c->actors.ctx;
@@ -497,7 +278,7 @@ static agon_status with_arms(unsealing *u, json_t *report) {
     char name[160];
     to_report x = {u, report};
     agon_status s = store_open(ctx, store_folder(u->store), STORE_RUN, &writer);
-    snprintf(name, sizeof name, "%s.arms", u->name);
+    snprintf(name, sizeof name, "%s.1.arms", u->name); /* of older versions, whose arms were made of less: "NAME.arms" */
     if (!s) {
         u->c->actors.store = writer;
         u->c->actors.sealed = false;
@@ -505,7 +286,7 @@ static agon_status with_arms(unsealing *u, json_t *report) {
         s = arms_begin(u->c, name, u->run, &arms);
     }
     if (!s)
-        s = arms_work_take(u->c, arms, run_arms, &x);
+        s = arms_work_take(u->c, arms, train_arms, &x);
     actors_free_versions(&u->c->actors);
     store_close(writer);
     return s;
