@@ -144,7 +144,7 @@ AGON_API agon_run_options agon_run_options_default(void);
  *   "run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds", "tokens", "workspace",
  *   "model_option": the run file's model or null
  *   "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general"
- *   "gate": {"verdict", "reason", "figures"}
+ *   "gate": {"verdict", "incumbent": the version before, "reason", "figures"}
  *   "labels", "budget", "learnability", "critic"; "critiques": as agon_status_json has it
  *   "reviews": open review items; "answers_waiting": as agon_status_json has it
  *   "examples": recipe loop, what the last iteration trained on: {"n", "real": no version of the lineage wrote them, "new": it did, "replayed"}
@@ -185,8 +185,9 @@ AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const ch
  *       gate.rejections); "waiting": people must answer first (agon_review), all held-out answers of the gate, or anything where there is
  *       nothing to train on, and then the same `agon run` goes on
  *   "versions": in order of creation, [{"id", "parent", "role", "iteration", "status": "base|candidate|promoted|rejected|rolled_back",
- *       "reason", "held_out": {"n", "before", "after", "ci95": [lo, hi]} or null}]. `before`: the base on the same items, both are
- *       fractions; ci95 is the interval of after - before
+ *       "reason", "held_out": {"n", "before", "after", "ci95": [lo, hi]} or null, "gate": {"incumbent": the version before, "G1": the
+ *       gain on that as the gate has it} or null}]. `before`: the base on the same items, both are fractions; ci95 is the interval of
+ *       after - before
  *   "other_versions": critics and attackers
  *   "labels": {"verifier", "critic", "human", "simulated", ...}
  *   "audits": [{"source": of the audited label, "audits", "agreed"}]

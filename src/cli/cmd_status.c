@@ -43,6 +43,32 @@ static void print_version(const terminal *t, const json_t *v) {
         print_paragraph(t, stdout, member_text(v, "reason"), 16, t->columns, 3);
 }
 
+/* The version that the gate compared with, where it is not the base: the line above tells of that. */
+static const json_t *incumbent_of(const json_t *versions, const json_t *v) {
+    const char *id = member_text(json_object_get(v, "gate"), "incumbent");
+    const json_t *x;
+    size_t i;
+    json_array_foreach(versions, i, x)
+        if (*id && strcmp(member_text(x, "id"), id) == 0 && strcmp(member_text(x, "role"), "base") != 0)
+            return x;
+    return NULL;
+}
+
+/* What it gained on the version before it, for which it was promoted or not. */
+static void print_advance(const terminal *t, const json_t *versions, const json_t *v) {
+    const json_t *incumbent = incumbent_of(versions, v);
+    char *text = NULL;
+    size_t n = 0;
+    FILE *to = incumbent ? open_memstream(&text, &n) : NULL;
+    if (!to)
+        return;
+    fprintf(to, "against %.12s: ", member_text(incumbent, "id"));
+    write_gain(to, json_object_get(json_object_get(v, "gate"), "G1"));
+    fclose(to);
+    print_paragraph(t, stdout, text ? text : "", 16, t->columns, 3);
+    free(text);
+}
+
 static void print_control(const terminal *t, const json_t *arms) {
     if (!json_is_object(arms))
         return;
@@ -92,6 +118,7 @@ static void print_status(const json_t *status) {
            json_array_size(versions) ? "" : " none yet");
     json_array_foreach(versions, i, v) {
         print_version(&t, v);
+        print_advance(&t, versions, v);
         note = note || shows_gain(v);
     }
     if (note)
@@ -120,7 +147,8 @@ const command command_status = {
     "  --workspace DIR  the run's folder (default: the only *.agon folder here)\n"
     "  --run NAME       a run of the workspace (default: the latest)\n"
     "  --json           {\"run\", \"state\": \"running|done|halted|waiting\", \"iteration\", \"stage\", \"versions\": [{\"id\", \"parent\",\n"
-    "                   \"status\", \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"audits\", \"tokens\",\n"
+    "                   \"status\", \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}, \"gate\": {\"incumbent\", \"G1\"}}],\n"
+    "                   \"labels\", \"audits\", \"tokens\",\n"
     "                   \"critiques\": [{\"critic\", \"form\", \"n\", \"claims\", \"hold\", \"fail\", \"unverifiable\", \"faithful\", \"ci95\",\n"
     "                   \"checks\"}], \"answers_waiting\", \"arms\": {\"run\", \"state\", \"stage\", \"rows\": as agon run has them} or null,\n"
     "                   \"attacker\": the trained one, {\"version\", \"adapter\", \"object\", \"prompts\"} or null}\n\n"

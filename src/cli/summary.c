@@ -41,6 +41,17 @@ static void write_result(FILE *to, const json_t *held_out, const json_t *gain) {
     }
 }
 
+/* Where the version before is not the base, the gate asked for a gain over that. */
+static void write_advance(FILE *to, const json_t *summary) {
+    const json_t *gate = json_object_get(summary, "gate"), *table = json_object_get(json_object_get(json_object_get(gate, "figures"), "G1"), "table");
+    const char *incumbent = member_text(gate, "incumbent");
+    char before[24];
+    if (!*incumbent || strcmp(incumbent, member_text(summary, "base")) == 0 || !json_is_number(json_object_get(table, "before")))
+        return;
+    fprintf(to, "; the version before it, %.12s, on %s: ", incumbent, share_text(json_object_get(table, "before"), before));
+    write_points(to, table, "gain");
+}
+
 /* The run in two sentences, where the gate decided about what it made last. */
 static void print_outcome(const summary_table *t, const json_t *summary) {
     const json_t *gate = json_object_get(summary, "gate"), *version = json_object_get(summary, "version");
@@ -54,6 +65,7 @@ static void print_outcome(const summary_table *t, const json_t *summary) {
     fprintf(to, "Version %.12s", member_text(version, "id"));
     write_examples(to, json_object_get(summary, "examples"));
     write_result(to, json_object_get(summary, "held_out"), json_object_get(json_object_get(gate, "figures"), "G1"));
+    write_advance(to, summary);
     fprintf(to, ". The gate %s it: %s.", status, member_text(gate, "reason"));
     fclose(to);
     fputc('\n', t->to);
@@ -84,7 +96,7 @@ static void print_families(const summary_table *t, const json_t *summary) {
     size_t i;
     if (!json_is_number(json_object_get(all, "gain")))
         return; /* a sealed run knows no share; its gate estimates the gain */
-    summary_title(t, "success on fresh held-out tasks (gain in points, 95 % interval)");
+    summary_title(t, "success on fresh held-out tasks, the base before and the version after (gain in points, 95 % interval)");
     fprintf(t->to, "  %-*s     n   before    after    gain\n", (int)t->name, "family");
     json_array_foreach(families, i, row)
         row_of_gain(t, member_text(row, "family"), row);

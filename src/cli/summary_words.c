@@ -91,7 +91,7 @@ static double percent(const json_t *object, const char *key) {
     return 100 * member_real(object, key);
 }
 
-static void write_gain(FILE *to, const json_t *g) {
+void write_gain(FILE *to, const json_t *g) {
     const json_t *table = json_object_get(g, "table"), *tuned = json_object_get(g, "tuned"), *judged = json_object_get(g, "judged");
     if (json_is_object(tuned)) {
         write_points(to, tuned, "estimate");
@@ -100,7 +100,7 @@ static void write_gain(FILE *to, const json_t *g) {
         fprintf(to, " by the %lld labels alone; the lower bound %+.1f must be above 0", count(g, "labelled"), percent(g, "lower_bound"));
     } else {
         write_points(to, table, "gain");
-        fprintf(to, " on %lld tasks; chance alone does that with p = %.2g, and less than %.3f is asked", count(table, "n"), member_real(g, "p"), member_real(g, "alpha"));
+        fprintf(to, " on %lld tasks; chance alone does that with p = %.2g, and less than %.2g is asked", count(table, "n"), member_real(g, "p"), member_real(g, "alpha"));
     }
     fprintf(to, " at attempt %lld", count(g, "attempt"));
     if (judged)

@@ -23,6 +23,9 @@ void summary_members(const summary_table *t, const char *heading, const json_t *
 /* " +12.0 points [+3.1, +20.2]" of {"gain" or `key`, "ci95"}; without an interval where there is none. */
 void write_points(FILE *to, const json_t *row, const char *key);
 
+/* "+3.0 points [+0.2, +5.8] on 539 tasks; chance alone does that with p = ..." of a gate's G1. */
+void write_gain(FILE *to, const json_t *g);
+
 /* Of a summary: its "gate", "budget", "critiques" and "learnability"; nothing where they are absent. */
 void print_gate(const summary_table *t, const json_t *gate);
 void print_expert(const summary_table *t, const json_t *budget);

@@ -196,8 +196,9 @@ static agon_status write_templates(cast *c) {
  * 14: the control arm real_only repeats real answers, and has the prose once.
  * 15: audits of a critic speak at the gate for the labels of that version alone, and only the labels of the candidate's examples are asked about.
  * 16: a new critic takes the old one's place only where its ranking is shown to be better, and goes on learning where it is not worse.
+ * 17: what is only a reversal (more right, words fallen) is said and sets nothing off.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 16 };
+enum { RULES = 17 };
 
 /* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
 static agon_status write_attacker(cast *c, json_t **result) {

@@ -149,12 +149,24 @@ static void shares_text(const paired_table *t, const json_t *held_out, char out[
         snprintf(out + length, (size_t)(SHARES_SIZE - length), n > 0 ? ", %zu more in the same words" : "held out all %zu in the same words", t->same);
 }
 
+/* What the gate decides about where the version before is not the base: "; the version before it 57.0%: +3.0 points". */
+static void advance_text(const loop *l, const json_t *figures, char out[SHARES_SIZE]) {
+    const json_t *g1 = json_object_get(figures, "G1"), *table = json_object_get(g1, "table"), *tuned = json_object_get(g1, "tuned");
+    *out = 0;
+    if (strcmp(l->learner, l->c->actors.base) == 0)
+        return;
+    if (json_is_object(tuned))
+        snprintf(out, SHARES_SIZE, "; against the version before it %+.1f points", 100 * field_real(tuned, "estimate"));
+    else
+        snprintf(out, SHARES_SIZE, "; the version before it %.1f%%: %+.1f points", 100 * field_real(table, "before"), 100 * field_real(table, "gain"));
+}
+
 static agon_status record_gate(loop *l, const held_out_result *r, const gate_evidence *e) {
     cast *c = l->c;
     json_t *figures = NULL;
     paired_table against_base = paired_with(l, r, HELD_OUT_BASE, NULL);
     json_t *held_out = paired_json(&against_base);
-    char shares[SHARES_SIZE];
+    char shares[SHARES_SIZE], advance[SHARES_SIZE];
     bool promote = false;
     agon_status s = json_made(c->actors.ctx, held_out);
     if (!s)
@@ -163,14 +175,15 @@ static agon_status record_gate(loop *l, const held_out_result *r, const gate_evi
         json_decref(l->gate);
         json_decref(l->held_out_json);
         json_decref(l->families);
-        l->gate = json_pack("{ss sO sO}", "verdict", promote ? "promote" : "reject", "reason",
+        l->gate = json_pack("{ss ss sO sO}", "verdict", promote ? "promote" : "reject", "incumbent", l->learner, "reason",
                             json_object_get(figures, "reason"), "figures", figures);
         l->held_out_json = json_incref(held_out);
         l->families = family_table(l, r);
         l->promoted = promote;
         shares_text(&against_base, held_out, shares);
+        advance_text(l, figures, advance);
         cast_say(c, json_pack("{sO sO sO}", "gate", l->gate, "families", l->families, "held_out", held_out),
-                 "%s: %s; %s", promote ? "promoted" : "rejected", field_text(figures, "reason"), shares);
+                 "%s: %s; %s%s", promote ? "promoted" : "rejected", field_text(figures, "reason"), shares, advance);
     }
     json_decref(figures);
     json_decref(held_out);

@@ -123,6 +123,8 @@ static agon_status simulate_demonstrations(loop *l) {
 
 agon_status loop_ask_human(loop *l) {
     agon_status s = cast_stage(l->c, "human");
+    if (!s && l->config->human.audits + l->config->human.demonstrations > 0 && loop_within_budget(l, 1) == 0)
+        cast_say(l->c, NULL, "the expert is asked nothing: none of %lld labels is left%s", (long long)l->config->human.labels, l->gate_reserve ? " beside the gate's" : "");
     if (!s)
         s = loop_audit(l);
     if (s)

@@ -208,7 +208,7 @@ typedef struct finding {
     const char *what; /* measure; static */
     double before, now;
     const char *against; /* static */
-    bool reversal;       /* nothing but a reversal: shown, and no step towards red, since it is of the same figures */
+    bool reversal;       /* nothing but a reversal: shown; before rules 17 yellow, though no step towards red */
 } finding;
 
 /* Candidate against another version. *json new. */
@@ -231,7 +231,7 @@ static agon_status compare(loop *l, const monitored *before, const char *against
     *f = pass.level > m->level ? (finding){pass.level, "pass@k", pass.all.before, pass.all.now, against, false}
                                : (finding){m->level, m->name, m->before, m->now, against, false};
     if (f->level == COLLAPSE_GREEN && reversal)
-        *f = (finding){COLLAPSE_YELLOW, reversal, NAN, NAN, against, true};
+        *f = (finding){l->c->rules < 17 ? COLLAPSE_YELLOW : COLLAPSE_GREEN, reversal, NAN, NAN, against, true};
     *json = comparison_json(&words, &pass, reversal);
     return json_made(ctx, *json);
 }
@@ -257,6 +257,10 @@ static agon_status conclude(loop *l, finding to_base, finding to_incumbent, json
                           "max_tokens", (json_int_t)MONITOR_TOKENS, "base", base_take, "incumbent", incumbent_take);
     if (level == COLLAPSE_YELLOW)
         cast_say(l->c, NULL, "monitor: yellow: %s", reason);
+    if (level == COLLAPSE_GREEN && (to_base.reversal || to_incumbent.reversal)) {
+        const finding *r = to_base.reversal ? &to_base : &to_incumbent;
+        cast_say(l->c, NULL, "monitor: right more often than the %s, and %s of its samples has fallen, by less than is yellow: a reversal, which sets nothing off", r->against, r->what);
+    }
     return json_made(l->c->actors.ctx, w->report);
 }
 

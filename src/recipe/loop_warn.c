@@ -83,6 +83,16 @@ static agon_status warn_of_approval(agon_ctx *ctx, const run_config *config, con
                limit, n, 100 * (double)n / (width * width), ceil(parted * width * width));
 }
 
+/* Audits and demonstrations are counted by iteration, labels over the whole run. */
+static agon_status warn_of_labels(agon_ctx *ctx, const run_config *config, json_t *sentences) {
+    const int64_t each = config->human.audits + config->human.demonstrations, all = each * config->iterations;
+    if (each == 0 || config->human.labels == 0 || all <= config->human.labels)
+        return AGON_OK;
+    return say(ctx, sentences, "human.labels allows %lld labels in all, and audits and demonstrations may take %lld in each of %lld iterations: from iteration %lld on fewer may be left, or none; "
+               "%lld would do, and a run that has begun keeps its number", (long long)config->human.labels, (long long)each, (long long)config->iterations,
+               (long long)(config->human.labels / each + 1), (long long)all);
+}
+
 /* Of the attacker's queries none is generated where the file names no cells; a small number looks like a limit on the rows. */
 static agon_status warn_of_all_rows(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
     const size_t asked = own->n - own->n_held_out;
@@ -126,6 +136,8 @@ static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const 
     if (!s && config->gate.critic && own->n_held_out_unverifiable < (size_t)config->human.gate_items + 2)
         s = say(ctx, sentences, "gate.critic has nothing to judge beside people: of %.300s %zu queries that only people can judge are held out, and it needs human.gate_items (%lld) and 2 more; the gate "
                 "counts without it. Add rows, about five for each that is missing", config->tasks.file, own->n_held_out_unverifiable, (long long)config->human.gate_items);
+    if (!s)
+        s = warn_of_labels(ctx, config, sentences);
     if (!s)
         s = warn_of_all_rows(ctx, config, own, sentences);
     if (!s)

@@ -137,6 +137,16 @@ static json_t *nothing_lost(const gate_evidence *e, bool *holds) {
     return json_pack("{sb so}", "holds", *holds, "suites", list);
 }
 
+/* Which suites G2 was not shown on, the text among them: "held-out text, gsm8k". */
+static void name_lost(const json_t *lost, char out[120]) {
+    const json_t *row;
+    size_t i, length = 0;
+    *out = 0;
+    json_array_foreach(json_object_get(lost, "suites"), i, row)
+        if (strncmp(field_text(row, "verdict"), "not shown", 9) == 0 && length < 120)
+            length += (size_t)snprintf(out + length, 120 - length, "%s%s", length ? ", " : "", field_text(row, "suite"));
+}
+
 static json_t *not_evaluated(void) {
     return json_string("not evaluated");
 }
@@ -241,8 +251,11 @@ agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, js
     json_t *gain = e->estimate ? gain_estimated(e, alpha, &g1) : gain_counted(e, alpha, &g1), *lost = nothing_lost(e, &g2),
            *safety = safe(e, &g3), *collapse = not_collapsed(e, &g4), *approved = over_approved(e, &g5), *audited = labels_audited(e, &g6),
            *order = books(e, &g7);
+    char lost_on[120], losing[180];
+    name_lost(lost, lost_on);
+    snprintf(losing, sizeof losing, "something may have been lost on %s (G2)", lost_on);
     const char *reason = !g1   ? "no gain shown on held-out tasks (G1)"
-                         : !g2 ? "something may have been lost on the general suite (G2)"
+                         : !g2 ? losing
                          : !g3 ? "not shown to be as safe as asked (G3)"
                          : !g4 ? field_text(collapse, "reason")
                          : !g5 ? "what the critic approves may have grown beyond what is right (G5)"

@@ -170,7 +170,9 @@ static const char *state_of(store *s, const json_t *run) {
  * learner's line is what `versions` lists; critics, attackers and control arms are not candidates and stand apart. */
 #define VERSIONS_SQL(in)                                                                              \
     "SELECT v.id, v.parent, v.role, v.iteration, coalesce(s.status, 'candidate') AS status, s.reason," \
-    " s.held_out AS held_out_json FROM model_version v LEFT JOIN version_status s ON s.rowid ="       \
+    " s.held_out AS held_out_json, (SELECT json_object('incumbent', g.incumbent, 'G1', json_extract(g.figures, '$.G1')) FROM gate g" \
+    " WHERE g.run = ?1 AND g.candidate = v.id ORDER BY g.rowid DESC LIMIT 1) AS gate_json"            \
+    " FROM model_version v LEFT JOIN version_status s ON s.rowid ="                                   \
     " (SELECT max(rowid) FROM version_status WHERE version = v.id AND (run = ?1 OR run IS NULL))"     \
     " WHERE v.role " in " ('base', 'learner') AND (v.run = ?1 OR s.id IS NOT NULL"                   \
     " OR v.id IN (SELECT parent FROM model_version WHERE run = ?1)) ORDER BY v.rowid"

@@ -75,7 +75,7 @@ version="Version [0-9a-f]{12} was trained on $n examples \($real that no version
 says run.out "^$version and is right on 100.0 % of 9 held-out tasks, the base on 0.0 %: \+100.0 points \[[-+.0-9]+, \+100.0\]\. The gate promoted it: gain shown, nothing lost, books in order\.$"
 says run.out '^  gain on the items that decided: it overstates, most where p is near alpha$'
 says run.out '^gate: promoted$'
-says run.out '^  G1 gain +holds: \+100.0 points \[.*\] on 9 tasks; chance alone does that with p = 0.002, and less than 0.030 is asked at attempt 1$'
+says run.out '^  G1 gain +holds: \+100.0 points \[.*\] on 9 tasks; chance alone does that with p = 0.002, and less than 0.03 is asked at attempt 1$'
 says run.out '^  G2 losses +holds: 1 of 1 suites not inferior, above$'
 says run.out '^  G3 safety +not evaluated$'
 says run.out '^  G4 collapse +holds: green: sampled answers to [0-9]+ open questions are as various as before$'

@@ -258,6 +258,20 @@ static void arms__more_iterations__go_the_way_of_the_version(void **state) {
     assert_int_equal(count(x, "SELECT count(*) FROM step WHERE path LIKE 'iteration/2/arm/%/train'"), 0);
     assert_int_equal(count(x, "SELECT count(DISTINCT path) FROM step_item WHERE path LIKE 'iteration/2/arm/%/tasks'"), 3);
     json_decref(summary);
+    /* Which version each was compared with, and what it gained on that one: for the second not the gain on the base, which is large. */
+    json_t *status = NULL;
+    assert_ok(x->ctx, store_status(x->store, "own", &status));
+    const json_t *versions = json_object_get(status, "versions"), *first = json_array_get(versions, 1), *second = json_array_get(versions, 2);
+    assert_int_equal(json_array_size(versions), 3);
+    assert_true(json_is_null(json_object_get(json_array_get(versions, 0), "gate")));
+    assert_string_equal(field_text(json_object_get(first, "gate"), "incumbent"), field_text(json_array_get(versions, 0), "id"));
+    assert_string_equal(field_text(json_object_get(second, "gate"), "incumbent"), field_text(first, "id"));
+    const json_t *g1 = json_object_get(json_object_get(second, "gate"), "G1");
+    assert_int_equal(field_int(g1, "attempt"), 2);
+    assert_true(field_real(json_object_get(g1, "table"), "before") > 0.5 && field_real(json_object_get(second, "held_out"), "before") < 0.5);
+    assert_int_equal(count(x, "SELECT count(*) FROM event WHERE iteration = 2 AND message LIKE 'rejected: no gain shown %; the version before it %\\%: %0.0 points' ESCAPE '\\'"), 1);
+    assert_int_equal(count(x, "SELECT count(*) FROM event WHERE iteration = 1 AND message LIKE '%version before it%'"), 0);
+    json_decref(status);
     stand_free(x);
 }
 

@@ -305,6 +305,29 @@ static void react__yellow_then_red__goes_back_to_the_last_green_one(void **state
     }
 }
 
+/* Right more often in fewer different words: said, and an earlier agon made the next iteration another one for it. */
+static void react__reversal__sets_nothing_off(void **state) {
+    (void)state;
+    for (int64_t rules = 16; rules <= 17; rules++) {
+        const bool old = rules == 16;
+        scene s;
+        scene_reacts(&s, "rollback", rules);
+        step(&s, "first", play(s.x, 1, 40, 1), true);
+        step(&s, "second", play(s.x, 2, 0, 1), true);
+        step(&s, "third", play(s.x, 3, 9, 2), true);
+        const json_t *g4 = loop_watch_report(&s.l);
+        assert_string_equal(level(g4), old ? "yellow" : "green");
+        assert_true(json_is_string(json_object_get(json_object_get(json_object_get(g4, "incumbent"), "pass"), "reversal")));
+        expect_reaction(&s, old);
+        step(&s, "fourth", play(s.x, 12, 46, 2), false); /* red */
+        assert_string_equal(s.l.learner, id_of(&s, old ? "second" : "third"));
+        assert_ok(s.x->ctx, store_commit(s.x->store));
+        assert_int_equal(stand_count(s.x, "SELECT count(*) FROM event WHERE message LIKE 'monitor: right more often than the incumbent, and %: a reversal, which sets nothing off'"), !old);
+        loop_ancestors_free(&s.l);
+        scene_free(&s);
+    }
+}
+
 static void react__no_green_ancestor__goes_back_to_the_base(void **state) {
     (void)state;
     scene s;
@@ -413,6 +436,7 @@ int main(void) {
         cmocka_unit_test(monitor__yellow_twice_in_a_row__is_red),
         cmocka_unit_test(monitor__yellow_once_more__is_yellow),
         cmocka_unit_test(react__yellow_then_red__goes_back_to_the_last_green_one),
+        cmocka_unit_test(react__reversal__sets_nothing_off),
         cmocka_unit_test(react__no_green_ancestor__goes_back_to_the_base),
         cmocka_unit_test(react__no_floor__gets_none),
         cmocka_unit_test(react__whole_run__samples_hotter),

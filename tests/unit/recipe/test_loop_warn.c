@@ -79,8 +79,11 @@ static void warnings__too_few_held_out__say_how_many_are_needed(void **state) {
                    "G1 asks for a gain on 6 at least: no candidate can be promoted; add rows");
     check_warnings(ctx, rows_of(5, 90, TWICE), "}", "of the held-out queries at most 5 can be verified", "5 of the 95 in");
     check_warnings(ctx, rows_of(6, 0, 0), "}", NULL, NULL);
-    check_warnings(ctx, rows_of(6, 0, 0), "}\niterations: 2", "from attempt 2 on no candidate can be promoted", "a gain on 8 at least");
-    check_warnings(ctx, rows_of(9, 0, 0), "}\niterations: 3", NULL, NULL);
+    check_warnings(ctx, rows_of(6, 0, 0), "}\niterations: 2\nhuman: {labels: 200}", "from attempt 2 on no candidate can be promoted", "a gain on 8 at least");
+    check_warnings(ctx, rows_of(9, 0, 0), "}\niterations: 3\nhuman: {labels: 300}", NULL, NULL);
+    /* 30 audits and 70 demonstrations in an iteration. */
+    check_warnings(ctx, rows_of(9, 0, 0), "}\niterations: 3\nhuman: {labels: 299}", "human.labels allows 299 labels in all", "100 in each of 3 iterations: from iteration 3 on fewer may be left, or none; 300 would do");
+    check_warnings(ctx, rows_of(9, 0, 0), "}\niterations: 3\nhuman: {labels: 0, audits: 0, demonstrations: 0}", NULL, NULL);
     check_warnings(ctx, rows_of(6, 0, 0), "}\ngate: {alpha: 0.01}", "a gain on 8 at least", NULL);
     agon_ctx_free(ctx);
 }

@@ -27,6 +27,24 @@ static void loop__halted__goes_on_when_given_more(void **state) {
     stand_free(x);
 }
 
+/* What the first iteration used up is not there for the second, which says so. */
+static void loop__labels_used_up__are_said(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    for (int n = 1; n <= 2; n++) {
+        const char *yaml = arena_printf(x->memory, "name: own\niterations: %d\ntasks: {cells: [arithmetic/three_digit_sum]}\nattacker: {queries: 6, waves: 1, variations: 0}\n"
+                                                   "learner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\nrefine: {queries: 0, learnability: 0}\n"
+                                                   "human: {labels: 4, audits: 0, demonstrations: 4}\ntrain: {rank: 2, epochs: 1, batch: 4}\nbuild: {documents: 2, real_share: 0}\n"
+                                                   "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\ngate: {monitor_prompts: 0, rejections: 9}\n", n);
+        json_decref(run_well(x, yaml));
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE source = 'simulated' AND iteration = 1"), 4);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE source = 'simulated' AND iteration = 2"), 0);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE iteration = 2 AND message = 'the expert is asked nothing: none of 4 labels is left'"), n - 1);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE message LIKE 'the expert is asked nothing%'"), n - 1);
+    }
+    stand_free(x);
+}
+
 /* A replay writes the run's story into the log no second time. */
 static void loop__replayed__logs_nothing_again(void **state) {
     (void)state;
@@ -436,6 +454,7 @@ static void training__a_foreign_checkpoint__is_begun_anew(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loop__labels_used_up__are_said),
         cmocka_unit_test(loop__halted__goes_on_when_given_more),
         cmocka_unit_test(loop__replayed__logs_nothing_again),
         cmocka_unit_test(loop__rejections_pinned_before__may_change),
