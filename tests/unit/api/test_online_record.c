@@ -208,6 +208,37 @@ static void record__knows_its_chat_template(void **state) {
     end(f);
 }
 
+/* Weights of which one bit is another are another training, which changes nothing of this one. */
+static void record__knows_its_base(void **state) {
+    fixture *f = *state;
+    agon_model *own = f->m;
+    char path[2048], kept[256], other[256], *bytes = NULL, *summary = NULL;
+    size_t n = 0;
+    begin(f, "state.bin");
+    assert_int_equal(train(f, "spin", NULL), AGON_EINVAL);
+    path_of(f, "state.bin", "", path);
+    path_of(f, "state.bin", ".kept", kept);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(rename(kept, path), 0);
+    f->broken = NULL;
+    golden_path(path, "tiny-text.gguf");
+    assert_ok(f->ctx, file_read(f->ctx, path, (size_t)1 << 30, &bytes, &n));
+    bytes[n - 4] ^= 1;
+    snprintf(other, sizeof other, "%s.gguf", f->folder);
+    assert_ok(f->ctx, file_write(f->ctx, other, bytes, n));
+    assert_ok(f->ctx, agon_model_open(f->ctx, other, NULL, &f->m));
+    assert_int_equal(train(f, "spin", NULL), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(f->ctx), "holds a training with base "));
+    agon_model_free(f->m);
+    f->m = own;
+    assert_ok(f->ctx, train(f, "spin", &summary));
+    assert_non_null(strstr(summary, "\"resumed_after\":2"));
+    free(summary);
+    free(bytes);
+    assert_int_equal(unlink(other), 0);
+    end(f);
+}
+
 /* ppo leaves a value head beside its adapter, which is none of the next training's. */
 static void record__begun_over_leaves_nothing_of_the_earlier_result(void **state) {
     fixture *f = *state;
@@ -267,6 +298,7 @@ int main(void) {
         cmocka_unit_test(record__does_not_take_a_state_without_it),
         cmocka_unit_test(record__leaves_strange_files),
         cmocka_unit_test(record__knows_its_chat_template),
+        cmocka_unit_test(record__knows_its_base),
         cmocka_unit_test(record__begun_over_leaves_nothing_of_the_earlier_result),
         cmocka_unit_test(record__is_not_begun_beside_another_result),
     };
