@@ -39,8 +39,12 @@ static task_outcome recorded_outcome(const json_t *row) {
 static agon_status check_row(agon_ctx *ctx, const json_t *row, bool blind, critique_claims *out) {
     task_query q = {0};
     const bool open = strcmp(text_of(row, "oracle"), "open") == 0, known = open && read_task(ctx, row, &q);
-    const claim_facts facts = {text_of(row, "response"), known ? &q : NULL, open && !blind, recorded_outcome(row)};
+    claim_facts facts = {text_of(row, "response"), known ? &q : NULL, open && !blind, recorded_outcome(row)};
     agon_status s = critic_check_claims(ctx, text_of(row, "critique"), &facts, out);
+    if (s && known && s != AGON_ENOMEM && s != AGON_EINTERRUPTED) { /* a task that its verifier cannot take is one that nothing is known of */
+        facts.query = NULL;
+        s = critic_check_claims(ctx, text_of(row, "critique"), &facts, out);
+    }
     task_query_free(&q);
     return s;
 }

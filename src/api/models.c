@@ -312,7 +312,8 @@ static agon_status check_dimensions(agon_ctx *ctx, const char *folder) {
     char *whole = path_join(folder, RESULT_DIMENSIONS), *account = path_join(folder, "training.json");
     agon_status s = whole && account ? AGON_OK : ctx_no_memory(ctx);
     json_t *training = NULL;
-    if (!s && !file_exists(whole) && file_exists(account) && json_read_file(NULL, account, &training) == AGON_OK && json_object_get(training, "dimensions"))
+    if (!s && !file_exists(whole) && file_exists(account) && json_read_file(NULL, account, &training) == AGON_OK && json_object_get(training, "dimensions") &&
+        json_is_true(json_object_get(training, "done")))
         s = ctx_fail(ctx, AGON_ENOTFOUND, "%s was trained for several dimensions, but %s is gone; train it anew, or copy adapter_config.json and "
                      "adapter_model.safetensors, the even vector's, to a folder of their own", folder, RESULT_DIMENSIONS);
     json_decref(training);

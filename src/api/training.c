@@ -8,7 +8,7 @@
  *   partner/         the second adapter of co-teaching
  *   NAME/            an adapter of each name, where rows belong to several
  *
- * Each file is replaced whole. The order is: training.json (not done), checkpoints, result, training.json (done), checkpoint
+ * steps.jsonl is appended to, each other file replaced whole. The order is: training.json (not done), checkpoints, result, training.json (done), checkpoint
  * removed; whatever is found at a start says where to go on. The folder itself carries the lock. */
 #include "api/training_private.h"
 #include "api/options.h"
@@ -91,7 +91,9 @@ static bool wants_checkpoint(void *arg, size_t step) {
 static agon_status on_checkpoint(void *arg, size_t step, const byte_stream *state) {
     training *t = arg;
     (void)step;
-    agon_status s = file_write_stream(t->ctx, t->checkpoint_path, state);
+    agon_status s = training_steps_sync(&t->steps);
+    if (!s)
+        s = file_write_stream(t->ctx, t->checkpoint_path, state);
     t->stored = monotonic_seconds();
     t->step_start = t->stored;
     return s;

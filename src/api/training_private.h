@@ -36,8 +36,6 @@ typedef struct training {
 
 /* ---- options --------------------------------------------------------------------------------------------- */
 
-/* Panacea's options; they say nothing where the rows have no dimensions. */
-
 static inline bool base_is_reference(const training *t) {
     return strcmp(t->options.reference, "base") == 0;
 }

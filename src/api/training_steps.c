@@ -1,5 +1,4 @@
-/* See training_steps.h. Lines are appended; nothing waits for the disk, since what a power cut takes is written again or said by the
- * checkpoint's step. */
+/* See training_steps.h. Lines are appended; they are on the disk before a checkpoint is that goes on behind them. */
 #include "api/training_steps.h"
 #include "base/ctx.h"
 #include "base/file.h"
@@ -21,6 +20,10 @@ agon_status training_steps_open(agon_ctx *ctx, const char *folder, size_t n_memb
     if (!resumes && unlink(out->path) != 0 && errno != ENOENT)
         return file_fail(ctx, out->path, "removing");
     return AGON_OK;
+}
+
+agon_status training_steps_sync(training_steps *t) {
+    return t->file < 0 || fdatasync(t->file) == 0 ? AGON_OK : file_fail(t->ctx, t->path, "writing");
 }
 
 void training_steps_close(training_steps *t) {
@@ -59,7 +62,7 @@ static agon_status cut(training_steps *t, size_t step, const char *adapter) {
     if (!s && kept < n)
         s = file_write(t->ctx, t->path, text, kept);
     free(text);
-    return s;
+    return s ? ctx_prefix(t->ctx, s, "what the steps before said, which may be moved away") : AGON_OK;
 }
 
 /* The file as it goes on; a name that leads elsewhere is not followed. */

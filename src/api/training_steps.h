@@ -19,6 +19,8 @@ typedef struct training_steps {
 AGON_MUST_CHECK agon_status training_steps_open(agon_ctx *ctx, const char *folder, size_t n_members, bool resumes, training_steps *out);
 /* `adapter`: the member's name where there are several, else NULL. AGON_EIO, AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status training_steps_add(training_steps *t, const train_progress *p, const char *adapter);
+/* What was said is on the disk. AGON_EIO. */
+AGON_MUST_CHECK agon_status training_steps_sync(training_steps *t);
 void training_steps_close(training_steps *t);
 
 #endif

@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "base/spare.h"
 #include <limits.h>
+#include <math.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -85,6 +87,22 @@ static size_t group_room(const char *root) {
     if (f)
         fclose(f);
     return least;
+}
+
+double available_processors(const char *root, int n_threads) {
+    char path[PATH_MAX];
+    unsigned long long quota, period;
+    cpu_set_t usable;
+    double most = n_threads;
+    if (sched_getaffinity(0, sizeof usable, &usable) == 0)
+        most = fmin(most, CPU_COUNT(&usable));
+    snprintf(path, sizeof path, "%s/sys/fs/cgroup/cpu.max", root);
+    FILE *f = fopen(path, "re");
+    if (f && fscanf(f, "%llu %llu", &quota, &period) == 2 && period > 0) /* "max": no limit */
+        most = fmin(most, (double)quota / (double)period);
+    if (f)
+        fclose(f);
+    return most;
 }
 
 /* Bytes of this process; zeros: not known. */

@@ -374,7 +374,7 @@ static int take_principles(train_arguments *a) {
     fclose(from);
     if (!a->principles_text)
         return EXIT_SYSTEM;
-    while (n > 0 && strchr(" \t\r\n", a->principles_text[n - 1]))
+    while (n > 0 && memchr(" \t\r\n", a->principles_text[n - 1], 4))
         n--;
     if (memchr(a->principles_text, 0, n))
         return say_error("train", "%s: a text without NUL bytes is expected", a->principles), EXIT_BAD_DATA;

@@ -5,7 +5,7 @@
  * and sixteen odd operands and the AMX instruction can read the same bytes. K is padded to 32, N to
  * 16, with zeros. dx = dy W reads the same pack (matrix_sliced.c). 8-bit weights: matrix_q8.c.
  *
- * Work is cut by rows and by column panels, never along K. Blocking: the rounded rows of a task stay
+ * Tasks are cut by rows and by column panels, never along K; deep products are several jobs, one after the other along K. Blocking: the rounded rows of a task stay
  * in the L2 cache while the panels stream through it once (`agon bench matmul` measures it). */
 #include "compute/matrix.h"
 #include "base/memory.h"

@@ -113,7 +113,7 @@ static agon_status read_stops(agon_ctx *ctx, const char *folder, tokenizer *t) {
         const json_t *id = json_is_array(eos) ? json_array_get(eos, i) : eos;
         if (id && !json_is_null(id) && !json_is_integer(id))
             s = ctx_fail(ctx, AGON_EFORMAT, "%s: 'eos_token_id' must be a token's id or a list of them", name);
-        else if (json_is_integer(id) && json_integer_value(id) >= 0 && json_integer_value(id) < MAX_TOKENS)
+        else if (json_is_integer(id) && json_integer_value(id) >= 0 && json_integer_value(id) < MAX_TOKENS) /* others are no tokens: -1 means none */
             tokenizer_add_stop(t, (int32_t)json_integer_value(id));
     }
     json_decref(root);

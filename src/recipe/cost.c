@@ -1,5 +1,6 @@
 /* See cost.h. */
 #include "recipe/cost.h"
+#include "base/available.h"
 #include "base/clock.h"
 #include "base/ctx.h"
 #include "recipe/gate_suites.h"
@@ -53,6 +54,6 @@ agon_status cost_rate(agon_ctx *ctx, const model *m, double *tokens_per_second) 
     }
     workspace_free(work);
     if (!s && best > 0)
-        *tokens_per_second = (double)(2 * half) / best * ctx->n_threads;
+        *tokens_per_second = (double)(2 * half) / best * available_processors("", ctx->n_threads);
     return s;
 }

@@ -268,6 +268,11 @@ agon_status recorded_run(agon_ctx *ctx, store *store, const char *run, json_t **
         s = run_config_from_json(ctx, "the recorded run file", pinned, field_text(found, "path"), config);
     if (!s)
         *row = json_incref((json_t *)found);
+    backend_config *const by[] = {s ? NULL : &(*config)->attacker.by, s ? NULL : &(*config)->learner.by, s ? NULL : &(*config)->critic.by};
+    for (size_t i = 0; i < sizeof by / sizeof *by && !s; i++) { /* what is recorded is asked of no server again, and needs no key */
+        free(by[i]->key_env);
+        by[i]->key_env = NULL;
+    }
     json_decref(pinned);
     json_decref(rows);
     json_decref(parameters);
@@ -284,7 +289,6 @@ agon_status recipe_reexecute(agon_ctx *ctx, store *store, const char *run, size_
     if (!s)
         s = step_iterate(ctx, store, run, visit, &x);
     if (!s && x.n_rows > 0 && n > 0) {
-        config->attacker.by.key_env = config->learner.by.key_env = config->critic.by.key_env = NULL; /* no server is asked again */
         s = cast_open_actors(ctx, store, config, &c);
         x.counting = false;
         x.n_wanted = n < x.n_rows ? n : x.n_rows;

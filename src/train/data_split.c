@@ -161,6 +161,9 @@ static agon_status write_parts(agon_ctx *ctx, const place *places, size_t n, con
         s = write_part(ctx, places, n, part_of, k, &parts[k], &writers[k]);
     for (size_t k = 0; k < n_parts && !s; k++)
         s = place_part(ctx, parts, k, &writers[k]);
+    for (size_t k = 0; k < n_parts && !s; k++)
+        if (!writers[k].made && !in_place(parts[k].path, &writers[k])) /* another call's, which failed and took it away */
+            s = ctx_fail(ctx, AGON_EIO, "%s is gone again: another call divides rows to the same place", parts[k].path);
     for (size_t k = 0; k < n_parts && writers; k++) {
         file_writer_abort(writers[k].w);
         if (s && writers[k].made)

@@ -103,19 +103,6 @@ has out '4 ask nearly what another one asks, or share its "group": of each of th
 printf '{"query":"Why?","group":7}\n' >seven.jsonl
 tells 4 "seven.jsonl:1: 'group'" "$agon" init seven.jsonl
 
-# What a run will take does not follow what else the machine does just now.
-AGON_MODEL=$tiny run 0 "$agon" init many.jsonl --output quiet.yaml --json
-quiet=$(field tokens_per_second out)
-busy=
-for i in $(seq $((2 * $(nproc)))); do
-    while :; do :; done &
-    busy="$busy $!"
-done
-AGON_MODEL=$tiny run 0 "$agon" init many.jsonl --output busy.yaml --json
-# shellcheck disable=SC2086
-kill $busy
-awk "BEGIN { exit !($(field tokens_per_second out) > 0.6 * $quiet) }" || fail "beside other work $(field tokens_per_second out) tokens a second, $quiet without"
-
 # Who judges which rows, and what that means.
 printf '%s\n' '{"query":"2 + 2?","answer":4}' '{"query":"Capital of France?","answer":"Paris"}' '{"query":"And of Spain?","answer":"Madrid","verifier":"exact"}' \
     '{"query":"Name a colour.","answer":"red","verifier":"contains"}' >judged.jsonl

@@ -46,6 +46,11 @@ static void available__is_the_least_of_all(void **state) {
     put(ctx, "/sys/fs/cgroup/memory.max", "1000\n");
     put(ctx, "/sys/fs/cgroup/memory.current", "1500\n");
     assert_int_equal(memory_available(root), 0);
+    assert_true(available_processors(root, 1) == 1);
+    put(ctx, "/sys/fs/cgroup/cpu.max", "max 100000\n");
+    assert_true(available_processors(root, 1) == 1);
+    put(ctx, "/sys/fs/cgroup/cpu.max", "50000 100000\n");
+    assert_true(available_processors(root, 64) == 0.5);
     /* Version 1. */
     forget_all();
     put(ctx, "/proc/self/cgroup", "5:cpu,cpuacct:/x\n4:memory:/x/y\n");

@@ -254,7 +254,6 @@ static void matmul_run__adds_turns_and_gates_as_one_after_the_other(void **state
     free(table);
 }
 
-/* More rows than are packed at a time. */
 /* Products of many rows are cut by depth where few are not: y, on top of what it held, with an adapter, and dx, alone and on top of it. */
 static void matmul__depths_are_cut_anywhere(void **state) {
     (void)state;
@@ -338,6 +337,7 @@ static void matmul__wide_results_are_cut_anywhere(void **state) {
     free(part);
 }
 
+/* More rows than are packed at a time. */
 static void matmul_dw__rows_are_cut_anywhere(void **state) {
     (void)state;
     enum { ROWS = 1100, N_IN = 20, N_OUT = 7, FIRST = 32 };
