@@ -169,6 +169,18 @@ const char *stray_option(int argc, char **argv, const option_spec *specs, const 
     return NULL;
 }
 
+/* Whether the option stood before argv[i] already. */
+static bool stands_before(char **argv, const option_spec *specs, const option_spec *option, int i) {
+    char name[64];
+    for (int k = 1; k < i; k++) {
+        const option_spec *s = argv[k][0] == '-' ? find_option(specs, argv[k], name) : NULL;
+        if (s == option)
+            return true;
+        k += s && !s->flag && !strchr(argv[k], '=');
+    }
+    return false;
+}
+
 /* The option at argv[*i]: --name VALUE, --name=VALUE or a flag. */
 static bool take_option(const command *self, int argc, char **argv, const option_spec *specs, int *i, int *code) {
     char name[64];
@@ -176,6 +188,10 @@ static bool take_option(const command *self, int argc, char **argv, const option
     const option_spec *s = find_option(specs, word, name);
     if (!s)
         return unknown_option(self, specs, name, code);
+    if (!s->list && !s->flag && stands_before(argv, specs, s, *i)) {
+        *code = usage_error(self, "%s stands twice%s", name, strcmp(name, "--adapter") == 0 ? ", and one is taken (agon soup makes one of several)" : "");
+        return false;
+    }
     if (s->given)
         *s->given = s->name;
     if (s->flag && equals) {

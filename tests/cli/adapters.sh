@@ -32,7 +32,7 @@ for name in north south; do
 done
 
 # ---- killed in the middle, the same command goes on to the same bits
-"$agon" train sft $options --epochs 400 --checkpoint-every 20 --data rows.jsonl --adapters north,south --output killed >killed.out 2>&1 &
+"$agon" train sft $(without --epochs "$options") --epochs 400 --checkpoint-every 20 --data rows.jsonl --adapters north,south --output killed >killed.out 2>&1 &
 victim=$!
 until [ -e killed/checkpoint.bin ]; do
     kill -0 $victim 2>/dev/null || fail "ended before it could be killed: $(cat killed.out)"
@@ -41,9 +41,9 @@ done
 kill -9 $victim
 wait $victim 2>/dev/null || true
 [ ! -e killed/north ] || fail "it was done before it was killed"
-run 0 "$agon" train sft $options --epochs 400 --checkpoint-every 20 --data rows.jsonl --adapters north,south --output killed
+run 0 "$agon" train sft $(without --epochs "$options") --epochs 400 --checkpoint-every 20 --data rows.jsonl --adapters north,south --output killed
 says out '^going on after step [1-9]'
-run 0 "$agon" train sft $options --epochs 400 --data rows.jsonl --adapters north,south --output through
+run 0 "$agon" train sft $(without --epochs "$options") --epochs 400 --data rows.jsonl --adapters north,south --output through
 for name in north south; do
     same killed/$name/adapter_model.safetensors through/$name/adapter_model.safetensors
 done
@@ -67,14 +67,14 @@ bad_training "adapters: 'north' stands there twice" --data rows.jsonl --adapters
 bad_training "adapters: '../x' is no name" --data rows.jsonl --adapters ../x
 echo '{"prompt":"a","completion":" b"}' >nameless.jsonl
 bad_training 'nameless.jsonl:1:.*adapter' --data nameless.jsonl --adapters north
-bad_training 'give them a rank' --data rows.jsonl --adapters north,south --lora 0
+refused 4 'give them a rank' "$agon" train sft $(without --lora "$options") --output refused --data rows.jsonl --adapters north,south --lora 0
 bad_training 'co-teaching' --data rows.jsonl --adapters north,south --co-teach --small-loss 0.5
 bad_training 'not both' --data rows.jsonl --adapters north,south --dimensions a,b
 run 4 "$agon" train sft $options --data rows.jsonl --output both
 says err 'both holds a training with adapters'
 run 4 "$agon" train sft $options --data rows.jsonl --adapters south,north --output both
 says err 'adapters'
-run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output both --overwrite --seed 4
+run 0 "$agon" train sft $(without --seed "$options") --data rows.jsonl --adapters north,south --output both --overwrite --seed 4
 differ both/north/adapter_model.safetensors north-alone/adapter_model.safetensors
 # Over a training of other adapters nothing of those is left.
 grep '"north"' rows.jsonl >north-only.jsonl

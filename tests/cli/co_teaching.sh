@@ -24,13 +24,13 @@ says out '"selection":\{"rows":320,"kept":[0-9]+,"disagreed":0\}'
 differ plain/adapter_model.safetensors alone/adapter_model.safetensors
 run 0 "$agon" train sft $options --small-loss 0.25 --small-loss-ramp 0 --output at-once --json
 says out '"step":1,.*"kept":6\.0'
-run 0 "$agon" train sft $options --small-loss 0.25 --output full --lora 0
+run 0 "$agon" train sft $(without --lora "$options") --small-loss 0.25 --output full --lora 0
 says out '^trained on 244 of the 320 rows of all batches$'
 
 # ---- what was wrong stays unlikely: its log_prob is lower than where it was learnt with the rest
 wrong() { printf '{"prompt":"say 8","completion":" q8 x"}\n' | run 0 "$agon" score --model "$tiny" --adapter "$1" --dtype f32 --json; field log_prob out; }
-run 0 "$agon" train sft $options --steps 150 --output learnt
-run 0 "$agon" train sft $options --steps 150 --small-loss 0.3 --output spared
+run 0 "$agon" train sft $(without --steps "$options") --steps 150 --output learnt
+run 0 "$agon" train sft $(without --steps "$options") --steps 150 --small-loss 0.3 --output spared
 a=$(wrong learnt) b=$(wrong spared)
 awk "BEGIN { exit !($b < $a - 2) }" || fail "the wrong answer's log_prob is $b with selection, $a without"
 
@@ -85,7 +85,7 @@ says out '"already_done":true'
 # ---- another selection is another training
 run 4 "$agon" train sft --model "$tiny" --data rows.jsonl --lora 4 --batch 8 --lr 1e-2 --steps 300 --dtype f32 --output whole
 says err 'whole holds a training with small_loss'; one_sentence
-run 4 "$agon" train sft $options --small-loss 0.2 --output whole
+run 4 "$agon" train sft $(without --small-loss "$options") --small-loss 0.2 --output whole
 says err 'small_loss 0.[0-9]+, not 0.2'; one_sentence
 
 # ---- refused in one sentence

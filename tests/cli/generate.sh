@@ -23,7 +23,7 @@ for dtype in f32 bf16; do
         same out all
     fi
 done
-run 0 "$agon" generate --model "$tiny" $g --dtype bf16 --seed 12 <rows
+run 0 "$agon" generate --model "$tiny" $(without --seed "$g") --dtype bf16 --seed 12 <rows
 differ out all
 
 # The first of four samples is the only one of one.
@@ -152,11 +152,11 @@ done
 cp out row
 echo "$p}" | run 0 "$agon" generate --model "$tiny" $greedy --allowed-tokens 70,71,72 --frequency-penalty 100
 same row out
-echo "$p,\"presence_penalty\":100,\"allowed_tokens\":[70,71]}" | run 0 "$agon" generate --model "$tiny" $greedy --max-tokens 2
+echo "$p,\"presence_penalty\":100,\"allowed_tokens\":[70,71]}" | run 0 "$agon" generate --model "$tiny" $(without --max-tokens "$greedy") --max-tokens 2
 field tokens out | grep -Eqx '\[70,71\]|\[71,70\]' || fail "the presence penalty does nothing"
 # Each way to cut the distribution leaves the likeliest token alone, and each penalty ends a repetition; a row's key is the flag.
 hot="--json --temperature 1 --seed 2 --max-tokens 12"
-echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot --temperature 0
+echo "$p}" | run 0 "$agon" generate --model "$tiny" $(without --temperature "$hot") --temperature 0
 cp out best
 field tokens best | tr -d '[]' | tr , '\n' | uniq -d | grep -q . || fail "the answer does not repeat itself, so a penalty has nothing to change"
 echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot
@@ -170,11 +170,11 @@ for option in "top-k 1" "top-p 1e-6" "min-p 1"; do
 done
 for option in "repetition-penalty 50" "frequency-penalty 9" "presence-penalty 9"; do
     key=$(echo "${option% *}" | tr - _)
-    echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot --temperature 0 --$option
+    echo "$p}" | run 0 "$agon" generate --model "$tiny" $(without --temperature "$hot") --temperature 0 --$option
     cp out flag
     count
     if field tokens flag | tr -d '[]' | tr , '\n' | uniq -d | grep -q .; then fail "a token repeats itself under --$option"; fi
-    echo "$p,\"$key\":${option#* }}" | run 0 "$agon" generate --model "$tiny" $hot --temperature 0
+    echo "$p,\"$key\":${option#* }}" | run 0 "$agon" generate --model "$tiny" $(without --temperature "$hot") --temperature 0
     same out flag
 done
 for bad in '"logit_bias":[1]' '"logit_bias":{"x":1}' '"logit_bias":{"5":"a"}' '"allowed_tokens":[]' '"allowed_tokens":[-1]' '"stop":""' \

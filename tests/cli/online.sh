@@ -136,7 +136,7 @@ one_sentence
 
 # ---- rejection sampling
 for name in rso-sigmoid rso-hinge; do
-    run 0 "$agon" train $name --online --model "$tiny" --output $name $how --data prompts.jsonl --reward-model judge --samples 6 --accept 4
+    run 0 "$agon" train $name --online --model "$tiny" --output $name $(without --samples "$how") --data prompts.jsonl --reward-model judge --samples 6 --accept 4
     awk -F'"rows":' '/"round"/ {split($2, x, ","); if (x[1] > 3) more = 1} END {exit !more}' out || fail "not more than one pair a prompt"
 done
 # One likeliest token makes all samples alike, and nothing can be picked among them; ratios need the whole distribution.

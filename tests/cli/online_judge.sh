@@ -48,7 +48,7 @@ run 4 "$agon" train grpo --online --model "$tiny" --data prompts.jsonl --output 
 says err 'holds a training with judge'; one_sentence
 
 # ---- averaged over repeats
-run 0 "$agon" train dpo --online --model "$tiny" --data prompts.jsonl --output repeats $how --rounds 1 --judge-repeats 3 \
+run 0 "$agon" train dpo --online --model "$tiny" --data prompts.jsonl --output repeats $(without --rounds "$how") --rounds 1 --judge-repeats 3 \
     --judge "exec sh $PWD/judge $PWD/asked-repeats"
 [ "$(cat asked-repeats)" = 36 ] || fail "the judge was asked $(cat asked-repeats) times, not 36"
 says asked-repeats.log '"id":"round 1, prompt 2, sample 3, repeat 3"'
@@ -60,7 +60,7 @@ says by-model/online.json '"judge": "[0-9a-f]{64}"'
 says by-model/online.json '"judge_prompts": 2'
 # Begun before its prompts had a second version, a training goes on with the first, which judges answers and prompts of several lines otherwise.
 for q in a b c; do printf '{"prompt":"%s\\n\\n%s"}\n' $q $q; done >lines.jsonl
-lines="train grpo --online --model $tiny --data lines.jsonl $how --rounds 2 --judge-model $tiny"
+lines="train grpo --online --model $tiny --data lines.jsonl $(without --rounds "$how") --rounds 2 --judge-model $tiny"
 run 0 "$agon" $lines --output lines
 id=$(field id out | tail -1)
 mkdir lines-old
@@ -74,12 +74,12 @@ says out "\"id\":$old,\"already_done\":true"
 
 # ---- by principles: other rewards, which are in the record; another text is another training
 printf 'Never name a number.\n\n' >constitution.txt
-by="train grpo --online --model $tiny --data prompts.jsonl $how --rounds 2 --judge-model $tiny --output by-principles"
+by="train grpo --online --model $tiny --data prompts.jsonl $(without --rounds "$how") --rounds 2 --judge-model $tiny --output by-principles"
 run 0 "$agon" $by --judge-principles constitution.txt
 says by-principles/online.json '"judge_principles": "Never name a number."'
 says out '"round":1,.*"reward":0\.[0-9]+'
 kept=$(field reward out | head -1)
-run 0 "$agon" train grpo --online --model "$tiny" --data prompts.jsonl $how --rounds 2 --judge-model "$tiny" --output by-nothing
+run 0 "$agon" train grpo --online --model "$tiny" --data prompts.jsonl $(without --rounds "$how") --rounds 2 --judge-model "$tiny" --output by-nothing
 [ "$(field reward out | head -1)" != "$kept" ] || fail "principles change no reward"
 printf 'Be polite.' >constitution.txt
 run 4 "$agon" $by --judge-principles constitution.txt
@@ -120,7 +120,7 @@ run 0 "$agon" train grpo --online --model "$tiny" --output by-server2 $how $serv
 says out '"resumed_after":2'
 [ "$(asked)" = 120 ] || fail "the server was asked $(asked) times in all, not 120: kept rewards were asked for again"
 [ "$(field id out | tail -1)" = "$id" ] || fail "a server's verdicts: another adapter after the kill"
-run 0 "$agon" train dpo --online --model "$tiny" --output by-votes $how $server --rounds 1 --judge-model judge-7 --judge-repeats 3
+run 0 "$agon" train dpo --online --model "$tiny" --output by-votes $(without --rounds "$how") $server --rounds 1 --judge-model judge-7 --judge-repeats 3
 [ "$(asked)" = 156 ] || fail "three votes a sample are $(asked) requests in all, not 156"
 run 4 "$agon" train grpo --online --model "$tiny" --output by-server $how $server --judge-model judge-8
 says err 'holds a training with judge'; one_sentence
@@ -149,7 +149,7 @@ run 5 $broken --output b5 --judge 'while read -r line; do echo "{\"id\":\"round 
 says err 'has no "reward" that is a finite number'; one_sentence
 [ ! -f b5/state.bin ] && [ ! -f b5/rewards.json ] || fail "something was kept of a round that was not judged"
 for i in 1 2; do # also the second time, where a round that failed late once counted as done
-    run 4 $broken --output b7 --rounds 1 --judge 'while read -r line; do echo "{\"id\":\"round 1, prompt 0, sample 0\",\"reward\":1e308}"; done'
+    run 4 $(without --rounds "$broken") --output b7 --rounds 1 --judge 'while read -r line; do echo "{\"id\":\"round 1, prompt 0, sample 0\",\"reward\":1e308}"; done'
     says err 'judge, round 1, prompt 0, sample 0: the reward is 1e.308; it must be from -1e.06 to 1e.06'; one_sentence
     [ ! -f b7/state.bin ] && [ ! -f b7/adapter_config.json ] || fail "something was kept of a round without rewards"
 done
@@ -161,6 +161,6 @@ run 4 $broken --output b6 --judge-url http://127.0.0.1:9/v1
 says err 'needs the name of its model'; one_sentence
 run 3 $unjudged --output b6 --judge-model nowhere.gguf
 one_sentence
-run 4 $broken --output b6 --judge 'exit 3' --judge-timeout 0
+run 4 $unjudged --output b6 --judge 'exit 3' --judge-timeout 0
 says err 'must be above 0'; one_sentence
 done_testing

@@ -130,7 +130,7 @@ for how in "--lora 4" ""; do
     # Done is done: the same command changes nothing, another is refused.
     run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output killed $options --json
     says out '"already_done":true'
-    run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output killed $options --lr 2e-2
+    run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output killed $(without --lr "$options") --lr 2e-2
     says err 'learning_rate'; one_sentence
 done
 

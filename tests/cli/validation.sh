@@ -75,7 +75,7 @@ says err 'best.bin, the state after the best step, is gone; --overwrite starts a
 sed 's/"validated"/"nothing"/' lost/training.json >bare/training.json
 run 4 $train --output bare --validation held.jsonl --validate-every 100 --keep best
 one_sentence
-run 0 $train --output lost --overwrite --steps 2
+run 0 $(without --steps "$train") --output lost --overwrite --steps 2
 [ ! -e lost/best.bin ] || fail "an earlier training's state stayed"
 
 # ---- rows that are trained on are counted, others refused in a sentence
