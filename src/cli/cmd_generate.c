@@ -23,9 +23,10 @@ typedef struct job {
     int32_t **prompts;               /* [n] */
     row_sampling **own;              /* [n] a row's own options, NULL: the command's */
     size_t *lines;                   /* [n] of the input, 0: the command's own prompt */
-    size_t n, capacity, n_samples;
+    size_t n, capacity, n_out;
     preference_vectors vectors;
-    agon_completion *out; /* [n * n_samples] */
+    agon_completion *out; /* [n_out], row after row as many as it asks for */
+    size_t next_out;      /* the first of row `next` */
     size_t *n_done;       /* [n] */
     size_t next;
     stream *stream; /* NULL: print when complete */
@@ -37,7 +38,7 @@ static void job_free(job *j) {
         agon_tokens_free(j->prompts[i]);
         row_sampling_free(j->own[i]);
     }
-    for (size_t i = 0; j->out && i < j->n * j->n_samples; i++)
+    for (size_t i = 0; j->out && i < j->n_out; i++)
         agon_completion_free(&j->out[i]);
     free(j->requests);
     free(j->prompts);
@@ -51,7 +52,7 @@ static void job_free(job *j) {
 /* ---- reading ------------------------------------------------------------------------------------------ */
 
 /* Takes the ids and the options, also on failure. */
-static bool add_request_take(job *j, size_t line, int32_t *ids, size_t n, uint64_t seed, row_sampling *own, const agon_adapter *adapter) {
+static bool add_request_take(job *j, size_t line, int32_t *ids, size_t n, size_t n_samples, uint64_t seed, row_sampling *own, const agon_adapter *adapter) {
     if (j->n == j->capacity) {
         size_t capacity = j->capacity ? 2 * j->capacity : 64;
         agon_generate_request *requests = realloc(j->requests, capacity * sizeof *requests);
@@ -74,7 +75,7 @@ static bool add_request_take(job *j, size_t line, int32_t *ids, size_t n, uint64
     j->lines[j->n] = line;
     j->requests[j->n++] = (agon_generate_request){.prompt = ids,
                                                   .n_prompt = n,
-                                                  .n_samples = j->n_samples,
+                                                  .n_samples = n_samples,
                                                   .seed = seed,
                                                   .adapter = adapter,
                                                   .sampling = own ? &own->options : &j->arguments->sampling};
@@ -93,8 +94,10 @@ static int read_row(job *j, const opened *o, json_t *row, size_t line) {
     const json_t *own_seed = json_object_get(row, "seed");
     row_sampling *own = NULL;
     int32_t *ids = NULL;
-    size_t n = 0;
+    size_t n = 0, n_samples = row_n_samples("generate", line, row, (size_t)j->arguments->n);
     const agon_adapter *adapter;
+    if (!n_samples)
+        return EXIT_BAD_DATA;
     if (own_seed && !json_is_integer(own_seed))
         return row_error("generate", line, "\"seed\" must be a whole number");
     int code = row_sampling_read("generate", line, row, j->vectors.contexts, &j->arguments->sampling, &own);
@@ -110,7 +113,7 @@ static int read_row(job *j, const opened *o, json_t *row, size_t line) {
         return code;
     }
     uint64_t seed = (uint64_t)(own_seed ? json_integer_value(own_seed) : j->arguments->seed);
-    return add_request_take(j, line, ids, n, seed, own, adapter) ? EXIT_FINE : EXIT_SYSTEM;
+    return add_request_take(j, line, ids, n, n_samples, seed, own, adapter) ? EXIT_FINE : EXIT_SYSTEM;
 }
 
 static int read_rows(job *j, const opened *o, char *text) {
@@ -134,10 +137,10 @@ static int read_text(job *j, const opened *o, const char *text, size_t n) {
 
 /* ---- writing ------------------------------------------------------------------------------------------ */
 
-static void print_row_json(const job *j, size_t row) {
+static void print_row_json(const agon_completion *out, size_t n) {
     json_t *list = json_array();
-    for (size_t k = 0; k < j->n_samples; k++) {
-        const agon_completion *c = &j->out[row * j->n_samples + k];
+    for (size_t k = 0; k < n; k++) {
+        const agon_completion *c = &out[k];
         json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:s}", "text", safe_string(c->text, c->n_text), "tokens",
                                               json_numbers(c->tokens, c->n_tokens), "log_probs",
                                               json_floats(c->log_probs, c->n_tokens), "finish",
@@ -148,13 +151,12 @@ static void print_row_json(const job *j, size_t row) {
     json_decref(answer);
 }
 
-static void print_row_text(const job *j, size_t row) {
-    for (size_t k = 0; k < j->n_samples; k++) {
-        const agon_completion *c = &j->out[row * j->n_samples + k];
+static void print_row_text(const agon_completion *out, size_t n) {
+    for (size_t k = 0; k < n; k++) {
         stream s = {.to = stdout};
-        if (j->n_samples > 1)
-            printf("%s--- sample %zu of %zu ---\n", k ? "\n" : "", k + 1, j->n_samples);
-        stream_end(&s, c->text, c->n_text);
+        if (n > 1)
+            printf("%s--- sample %zu of %zu ---\n", k ? "\n" : "", k + 1, n);
+        stream_end(&s, out[k].text, out[k].n_text);
         putchar('\n');
     }
 }
@@ -163,11 +165,10 @@ static void on_done(void *arg, size_t request, size_t sample) {
     job *j = arg;
     (void)sample;
     j->n_done[request]++;
-    for (; !j->stream && j->next < j->n && j->n_done[j->next] == j->n_samples; j->next++) {
-        if (j->arguments->json)
-            print_row_json(j, j->next);
-        else
-            print_row_text(j, j->next);
+    while (!j->stream && j->next < j->n && j->n_done[j->next] == j->requests[j->next].n_samples) {
+        const size_t n = j->requests[j->next++].n_samples;
+        (j->arguments->json ? print_row_json : print_row_text)(&j->out[j->next_out], n);
+        j->next_out += n;
         fflush(stdout);
     }
     if (ferror(stdout)) /* nobody gets the rest */
@@ -187,11 +188,13 @@ static int generate_rows(job *j, const opened *o) {
     options.arg = j;
     if (j->n == 0)
         return EXIT_FINE;
-    j->out = calloc(j->n * j->n_samples, sizeof *j->out);
+    for (size_t i = 0; i < j->n; i++)
+        j->n_out += j->requests[i].n_samples;
+    j->out = calloc(j->n_out, sizeof *j->out);
     j->n_done = calloc(j->n, sizeof *j->n_done);
     if (!j->out || !j->n_done)
         return EXIT_SYSTEM;
-    if (j->n == 1 && j->n_samples == 1 && !j->arguments->json && isatty(STDOUT_FILENO)) {
+    if (j->n_out == 1 && !j->arguments->json && isatty(STDOUT_FILENO)) {
         j->stream = &live;
         options.on_token = on_token;
     }
@@ -216,7 +219,7 @@ static int check_sampling(const generate_arguments *a, const opened *o) {
 
 static int generate_input(const generate_arguments *a, char *text, size_t n, bool one_prompt) {
     opened o;
-    job j = {.arguments = a, .n_samples = (size_t)a->n};
+    job j = {.arguments = a};
     int code = open_model("generate", a->model, a->adapter, a->dtype, a->chat_template, &o);
     if (code != EXIT_FINE)
         return code;

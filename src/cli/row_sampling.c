@@ -85,6 +85,53 @@ static int read_count(const char *name, size_t line, const json_t *row, const ch
     return EXIT_FINE;
 }
 
+size_t row_n_samples(const char *name, size_t line, const json_t *row, size_t n) {
+    const json_t *v = json_object_get(row, "n");
+    const bool given = v && !json_is_null(v), good = !given || (json_is_integer(v) && json_integer_value(v) >= 1 && json_integer_value(v) <= 100000);
+    if (!good)
+        bad(name, line, "n", "a whole number from 1 to 100000");
+    return !good ? 0 : given ? (size_t)json_integer_value(v) : n;
+}
+
+/* "max_tokens", also by the names that others give it; two that differ are refused. */
+static int read_max_tokens(const char *name, size_t line, const json_t *row, json_int_t *out) {
+    static const char *const keys[] = {"max_tokens", "max_new_tokens", "max_completion_tokens"};
+    const char *given = NULL;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        json_int_t n = 0;
+        const json_t *v = json_object_get(row, keys[i]);
+        if (!v || (i > 0 && json_is_null(v)))
+            continue;
+        int code = read_count(name, line, row, keys[i], 1, &n);
+        if (code != EXIT_FINE)
+            return code;
+        if (given && n != *out)
+            return row_error(name, line, "\"%s\" and \"%s\" are two limits of one answer; leave one", given, keys[i]);
+        given = keys[i];
+        *out = n;
+    }
+    return EXIT_FINE;
+}
+
+/* What other programs' requests may ask for; passed over it would be missing in the answers. */
+static int check_not_done(const char *name, size_t line, const json_t *row) {
+    static const struct {
+        const char *key, *instead;
+    } all[] = {{"response_format", "no answer is held to a format; leave it out, and check what comes"},
+               {"logprobs", "the log_probs of an answer's tokens always come; leave it out"},
+               {"top_logprobs", "agon score --top N gives those of other tokens"},
+               {"tools", "no template here writes tool calls"},
+               {"functions", "no template here writes tool calls"},
+               {"system", "a system message is the first of \"messages\""}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const json_t *v = json_object_get(row, all[i].key);
+        const bool nothing = !v || json_is_null(v) || json_is_false(v) || (json_is_array(v) && json_array_size(v) == 0) || (json_is_string(v) && !*json_string_value(v));
+        if (!nothing)
+            return row_error(name, line, "\"%s\" is not read by %s: %s", all[i].key, name, all[i].instead);
+    }
+    return EXIT_FINE;
+}
+
 static int read_numbers(const char *name, size_t line, const json_t *row, agon_sampling *o) {
     const struct {
         const char *key;
@@ -102,7 +149,7 @@ static int read_numbers(const char *name, size_t line, const json_t *row, agon_s
     if (code == EXIT_FINE)
         code = read_count(name, line, row, "top_k", 0, &top_k);
     if (code == EXIT_FINE)
-        code = read_count(name, line, row, "max_tokens", 1, &max_tokens);
+        code = read_max_tokens(name, line, row, &max_tokens);
     o->top_k = (int32_t)top_k;
     o->max_tokens = (size_t)max_tokens;
     return code;
@@ -168,8 +215,9 @@ static int read_allowed(const char *name, size_t line, row_sampling *s) {
 
 /* What a row of generate may have; the options come first. */
 static const char *const fields[] = {"temperature", "top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty",
-                                     "max_tokens", "stop", "logit_bias", "allowed_tokens", "prompt", "messages", "seed", "preference"};
-enum { N_OPTIONS = 11, N_FIELDS = sizeof fields / sizeof *fields };
+                                     "max_tokens", "max_new_tokens", "max_completion_tokens", "stop", "logit_bias", "allowed_tokens", "prompt", "messages", "seed",
+                                     "preference"};
+enum { N_OPTIONS = 13, N_FIELDS = sizeof fields / sizeof *fields };
 
 static bool says_something(const json_t *row) {
     for (size_t i = 0; i < N_OPTIONS; i++)
@@ -184,6 +232,8 @@ int row_sampling_read(const char *name, size_t line, json_t *row, bool contexts,
     known[N_FIELDS] = contexts ? "context" : NULL;
     *out = NULL;
     int code = check_fields(name, line, row, known);
+    if (code == EXIT_FINE)
+        code = check_not_done(name, line, row);
     if (code != EXIT_FINE || !says_something(row))
         return code;
     row_sampling *s = calloc(1, sizeof *s);

@@ -187,16 +187,20 @@ const char *whole_text(const json_t *value) {
 agon_message *read_messages(const char *name, size_t line, const json_t *list, size_t *n) {
     *n = json_array_size(list);
     agon_message *messages = calloc(*n + 1, sizeof *messages);
-    bool good = messages && json_is_array(list) && *n > 0;
+    bool good = messages && json_is_array(list) && *n > 0, calls = false;
     for (size_t i = 0; good && i < *n; i++) {
         const json_t *m = json_array_get(list, i);
         messages[i].role = whole_text(json_object_get(m, "role"));
         messages[i].content = whole_text(json_object_get(m, "content"));
-        good = messages[i].role && messages[i].content;
+        calls = json_array_size(json_object_get(m, "tool_calls")) > 0 || json_is_object(json_object_get(m, "function_call"));
+        good = messages[i].role && messages[i].content && !calls;
     }
     if (good)
         return messages;
-    row_error(name, line, "\"messages\" must be a list of {\"role\": text, \"content\": text}, the texts without NUL characters");
+    if (calls)
+        row_error(name, line, "\"messages\" hold a tool call, which no template here writes; write it as the message's text");
+    else
+        row_error(name, line, "\"messages\" must be a list of {\"role\": text, \"content\": text}, the texts without NUL characters");
     free(messages);
     return NULL;
 }
