@@ -603,12 +603,12 @@ enum { AGON_ROWS_NAMED = 20 };
 /* {"objective", "rows", "responses", "prompt_tokens", "response_tokens", "supervised_tokens", "longest",
  * "truncated", "double_end": completions that brought their own end token, "skipped", "faults": {reason: count},
  * "skipped_rows": [{"fault", "sentence"}] (all; of very many the first 100,000), "unread": {field: rows that have
- * it, which the objective does not read}, "space_only": pairs whose sides differ only in the white space they end
- * with, "packing": share of the room that best-fit packing fills, "dimensions" and "adapters": {name: rows} where
+ * it, which the objective does not read}, "implicit_prompts": pairs without a prompt of their own, "space_only": pairs whose
+ * sides differ only in the white space they end with, "packing": share of the room that best-fit packing fills, "dimensions" and "adapters": {name: rows} where
  * there are any, "spans": {"offsets", "exact", "folded", "fuzzy", "not_found"} where rows have any: how many were given
  * by bytes, and of those by quotes how each was placed}; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json);
-/* Of the report what is not trained on: "skipped", "faults", "skipped_rows", "unread" and "space_only"; *json new.
+/* Of the report what is not trained on: "skipped", "faults", "skipped_rows", "unread" and "space_only"; and "implicit_prompts"; *json new.
  * The packing, whose time grows with the square of the rows, is not computed. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **json);
 AGON_API void agon_dataset_free(agon_dataset *d);

@@ -94,7 +94,7 @@ static json_t *unused_json(const agon_dataset *d, const dataset_summary *x) {
     for (size_t f = 0; f < N_OPTIONAL_FIELDS; f++)
         if (x->unread[f])
             json_object_set_new(unread, row_optional_field(f), json_integer((json_int_t)x->unread[f]));
-    return json_pack("{s:I,s:I,s:o,s:o,s:o}", "space_only", (json_int_t)x->n_space_only, "skipped", (json_int_t)x->n_skipped, "faults", faults, "skipped_rows", skipped, "unread", unread);
+    return json_pack("{s:I,s:I,s:I,s:o,s:o,s:o}", "implicit_prompts", (json_int_t)x->n_implicit, "space_only", (json_int_t)x->n_space_only, "skipped", (json_int_t)x->n_skipped, "faults", faults, "skipped_rows", skipped, "unread", unread);
 }
 
 agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **json) {

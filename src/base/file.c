@@ -451,6 +451,11 @@ char *path_join(const char *folder, const char *name) {
     return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
 }
 
+bool path_ends(const char *path, const char *ending) {
+    size_t n = strlen(path), n_ending = strlen(ending);
+    return n > n_ending && strcasecmp(path + n - n_ending, ending) == 0;
+}
+
 bool file_same(const char *a, const char *b) {
     struct stat x, y;
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;

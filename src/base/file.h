@@ -74,6 +74,7 @@ bool file_is_temporary(const char *name);
 
 /* "FOLDER/NAME"; new, NULL on memory. */
 char *path_join(const char *folder, const char *name);
+bool path_ends(const char *path, const char *ending); /* whatever the case of its letters: ".csv" */
 /* Makes a folder and its missing parents. */
 AGON_MUST_CHECK agon_status folder_make(agon_ctx *ctx, const char *path);
 bool file_exists(const char *path);   /* a regular file */

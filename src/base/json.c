@@ -141,17 +141,19 @@ agon_status json_get_bool(agon_ctx *ctx, const char *where, const json_t *object
 }
 
 /* What a file is that begins so and is no JSON lines, and what to do about it; NULL: nothing known. */
-static const char *other_format(const char *start, size_t n) {
+static const char *other_format(const char *path, const char *start, size_t n) {
     static const struct {
         const char *magic, *sentence;
     } known[] = {{"\x1f\x8b", "this is a gzip file; unpack it first (gunzip)"},
                  {"PAR1", "this is a Parquet file; write its rows as JSON lines first"},
                  {"\xff\xfe", "this is UTF-16; write it as UTF-8"},
                  {"\xfe\xff", "this is UTF-16; write it as UTF-8"},
-                 {"[", "this is a list; each line must be a JSON object by itself, without the list's brackets and commas"}};
+                 {"[", "this is a list; each line must be a JSON object by itself, without the list's brackets and commas; agon data convert makes such a file of it"}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (n >= strlen(known[i].magic) && memcmp(start, known[i].magic, strlen(known[i].magic)) == 0)
             return known[i].sentence;
+    if (path_ends(path, ".csv") && *start != '{')
+        return "this is a table with commas (CSV); each line must be a JSON object by itself; agon data convert makes such a file of it";
     return NULL;
 }
 
@@ -205,7 +207,7 @@ agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, js
         size_t end = n; /* without the line's end: what is missing is missing in this line */
         while (end > mark && (line[end - 1] == '\n' || line[end - 1] == '\r'))
             end--;
-        const char *other = number == 1 ? other_format(line + mark, end - mark) : NULL;
+        const char *other = number == 1 ? other_format(path, line + mark, end - mark) : NULL;
         s = other ? ctx_fail(ctx, AGON_EFORMAT, "%s: %s", where, other) : parse(ctx, where, line + mark, end - mark, true, &object);
         if (!s && !json_is_object(object))
             s = ctx_fail(ctx, AGON_EFORMAT, "%s: each line must be a JSON object", where);

@@ -122,6 +122,8 @@ static void show_report(const json_t *report, bool list, int64_t max_length) {
     printf("own end token: %lld completions brought one; no second is added\n", member_count(report, "double_end"));
     json_object_foreach(json_object_get(report, "unread"), fault, count)
         printf("not read by %s: \"%s\" of %lld rows\n", member_text(report, "objective"), fault, (long long)json_integer_value(count));
+    if (member_count(report, "implicit_prompts"))
+        printf("implicit prompts: %lld pairs without \"prompt\"; it is what both sides begin with\n", member_count(report, "implicit_prompts"));
     if (member_count(report, "space_only"))
         printf("nearly equal: %lld pairs whose sides differ only in the white space they end with\n", member_count(report, "space_only"));
     show_counts("dimension", json_object_get(report, "dimensions"));
@@ -401,7 +403,8 @@ const command command_data = {
     "       agon data noise FILE --to OUT --objective NAME --rate R [--level response|token|span] [--seed N]\n"
     "       agon data clean FILE --to OUT --objective NAME [--drop findings|SHARE] [--soft] [--truth OUT.truth]\n"
     "       agon data contexts FILE --to contexts.json [--prior 0.5] [--base X,X...] [--dimensions A,B]\n\n"
-    "convert  Alpaca, ShareGPT, HH-RLHF, GSM8K and SPIN (JSONL or one JSON list) to rows that agon train takes.\n"
+    "convert  Alpaca, ShareGPT, HH-RLHF, GSM8K, SPIN, pairs beside a question (JSONL, one JSON list, or a table FILE.csv) to\n"
+    "         rows that agon train takes; a \"system\" column becomes the first message.\n"
     "check    reads the file as agon train would: bad rows by line and reason (20, with --json all), truncation, end tokens,\n"
     "         and the exact tokens and mask of the first rows; exit code 4 where there are bad rows.\n"
     "stats    the counts alone.\n"

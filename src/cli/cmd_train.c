@@ -89,13 +89,14 @@ static agon_status show_validation_plan(const train_arguments *a, const opened *
     return s;
 }
 
-/* What is not trained on: fields the objective does not read, and rows left out. */
-static agon_status show_unused(const train_arguments *a, const opened *o, const agon_dataset *d) {
+/* What is not trained on: fields the objective does not read, and rows left out. *n_implicit: pairs without a prompt of their own. */
+static agon_status show_unused(const train_arguments *a, const opened *o, const agon_dataset *d, long long *n_implicit) {
     char *text = NULL;
     agon_status s = agon_dataset_unused(o->ctx, d, &text);
     json_t *report = s ? NULL : json_loads(text, 0, NULL), *one;
     const json_t *rows = json_object_get(report, "skipped_rows");
     size_t n = (size_t)member_count(report, "skipped");
+    *n_implicit = member_count(report, "implicit_prompts");
     const char *field;
     json_object_foreach(json_object_get(report, "unread"), field, one)
         fprintf(stderr, "agon train: %s does not read \"%s\", which %lld rows have\n", a->objective, field, (long long)json_integer_value(one));
@@ -117,7 +118,8 @@ static agon_status show_unused(const train_arguments *a, const opened *o, const 
 
 static int show_plan(const train_arguments *a, const opened *o, const agon_dataset *d) {
     agon_memory memory;
-    agon_status s = show_unused(a, o, d);
+    long long n_implicit = 0;
+    agon_status s = show_unused(a, o, d, &n_implicit);
     if (!s)
         s = agon_train_memory(o->ctx, o->model, d, &a->options, &memory);
     if (s)
@@ -129,15 +131,17 @@ static int show_plan(const train_arguments *a, const opened *o, const agon_datas
     if (memory.available != SIZE_MAX)
         snprintf(available, sizeof available, "%zu", memory.available);
     if (a->json)
-        printf("{\"plan\":{\"objective\":\"%s\",\"rows\":%zu,\"truncated\":%zu,\"tokens\":%zu,\"steps\":%zu,\"lr\":%g,\"memory\":{"
+        printf("{\"plan\":{\"objective\":\"%s\",\"rows\":%zu,\"truncated\":%zu,\"implicit_prompts\":%lld,\"tokens\":%zu,\"steps\":%zu,\"lr\":%g,\"memory\":{"
                "\"resident\":%zu,\"peak\":%zu,\"available\":%s,\"recomputes\":%s}}}\n",
-               a->objective, rows, cut, tokens, steps, lr, memory.resident, memory.peak, available,
+               a->objective, rows, cut, n_implicit, tokens, steps, lr, memory.resident, memory.peak, available,
                memory.recomputes ? "true" : "false");
     else
         printf("%s: %zu rows, %zu tokens an epoch, %zu steps%s, learning rate %g\n", a->objective, rows, tokens, steps,
                a->options.lora_rank || a->options.adapter ? ", LoRA" : ", all weights", lr);
     if (!a->json)
         show_memory(&memory);
+    if (n_implicit && !a->json)
+        printf("%lld pairs have no \"prompt\": it is what both sides begin with\n", n_implicit);
     if (cut && !a->json)
         printf("%zu rows are longer than --max-length %lld: cut at the end\n", cut,
                (long long)a->max_length);

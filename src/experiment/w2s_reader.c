@@ -36,7 +36,7 @@ static agon_status read_rows(agon_ctx *ctx, const char *key, const w2s_table *t,
         if (json_array_append_new(rows, w2s_table_choices(t, i)) != 0)
             s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s)
-        s = dataset_from_json(ctx, model_tokenizer(r->m), rows, objective_find("choices"), NULL, 0, &r->rows);
+        s = dataset_from_json(ctx, model_tokenizer(r->m), rows, objective_find("choices"), NULL, 0, false, &r->rows);
     json_decref(rows);
     if (s == AGON_EINVAL) /* none at all */
         s = ctx_prefix(ctx, s, "%s: the %s model", t->file.path, key);

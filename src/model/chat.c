@@ -28,6 +28,8 @@ typedef struct writer {
     buffer text;   /* plain text since the last special token */
     buffer wanted; /* one byte for each byte of it: 1 where the mask is to be 1 */
     buffer ends;
+    const bool *unlearnt; /* [n] messages, whose mask is 0 throughout; NULL: none */
+    bool quiet;           /* the one being written is such */
 } writer;
 
 static agon_status no_memory(agon_ctx *ctx) {
@@ -65,13 +67,13 @@ static agon_status flush(writer *w) {
 static agon_status put_text(writer *w, const char *text, size_t n, bool wanted) {
     bool ok = buffer_append(&w->text, text, n);
     for (size_t i = 0; ok && i < n; i++)
-        ok = buffer_char(&w->wanted, (char)wanted);
+        ok = buffer_char(&w->wanted, (char)(wanted && !w->quiet));
     return ok ? AGON_OK : no_memory(w->ctx);
 }
 
 static agon_status put_special(writer *w, int32_t id, bool wanted) {
     agon_status s = flush(w);
-    if (!s && (!token_list_push(w->ids, id) || (w->mask && !buffer_char(w->mask, (char)wanted))))
+    if (!s && (!token_list_push(w->ids, id) || (w->mask && !buffer_char(w->mask, (char)(wanted && !w->quiet)))))
         s = no_memory(w->ctx);
     w->start = TEXT_AFTER_TOKEN;
     return s;
@@ -312,6 +314,7 @@ static agon_status put_messages(writer *w, const chat_message *messages, size_t 
     agon_status s = AGON_OK;
     for (size_t i = 0; !s && i < n; i++) {
         int role = role_of(messages[i].role);
+        w->quiet = w->unlearnt && w->unlearnt[i];
         if (role == SYSTEM && f->system != SYSTEM_OWN_TURN) {
             held = messages[i].content;
             continue;
@@ -372,13 +375,13 @@ bool chat_begins_text(const tokenizer *t, const int32_t *prompt, size_t n) {
     return found;
 }
 
-agon_status chat_encode(agon_ctx *ctx, const tokenizer *t, const chat_message *messages, size_t n_messages,
-                        bool open_answer, token_list *out, buffer *mask) {
+static agon_status encode(agon_ctx *ctx, const tokenizer *t, const chat_message *messages, size_t n_messages, const bool *unlearnt,
+                          bool open_answer, token_list *out, buffer *mask) {
     size_t before = out->n;
     agon_status s = check_messages(ctx, t, messages, n_messages);
     if (s)
         return s;
-    writer w = {.ctx = ctx, .t = t, .ids = out, .mask = mask};
+    writer w = {.ctx = ctx, .t = t, .ids = out, .mask = mask, .unlearnt = unlearnt};
     s = put_start(&w, messages, n_messages);
     if (!s)
         s = put_messages(&w, messages, n_messages);
@@ -392,4 +395,14 @@ agon_status chat_encode(agon_ctx *ctx, const tokenizer *t, const chat_message *m
         out->n = before;
     writer_free(&w);
     return s;
+}
+
+agon_status chat_encode(agon_ctx *ctx, const tokenizer *t, const chat_message *messages, size_t n_messages,
+                        bool open_answer, token_list *out, buffer *mask) {
+    return encode(ctx, t, messages, n_messages, NULL, open_answer, out, mask);
+}
+
+agon_status chat_encode_learnt(agon_ctx *ctx, const tokenizer *t, const chat_message *messages, size_t n_messages,
+                               const bool *unlearnt, token_list *out, buffer *mask) {
+    return encode(ctx, t, messages, n_messages, unlearnt, false, out, mask);
 }

@@ -102,6 +102,9 @@ typedef struct chat_message {
 AGON_MUST_CHECK agon_status chat_encode(agon_ctx *ctx, const tokenizer *t, const chat_message *messages,
                                         size_t n_messages, bool open_answer, token_list *out,
                                         buffer *mask);
+/* The same of a whole conversation, with mask 0 on the answers that are `unlearnt` [n_messages]; NULL: none is. */
+AGON_MUST_CHECK agon_status chat_encode_learnt(agon_ctx *ctx, const tokenizer *t, const chat_message *messages, size_t n_messages,
+                                               const bool *unlearnt, token_list *out, buffer *mask);
 /* Appends the ids of an answer's text as it stands behind a conversation that was opened for it, without the token that ends it.
  * `whole`: up to there; else it may go on. */
 AGON_MUST_CHECK agon_status chat_encode_answer(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n, bool parse_special,

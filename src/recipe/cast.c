@@ -197,8 +197,9 @@ static agon_status write_templates(cast *c) {
  * 15: audits of a critic speak at the gate for the labels of that version alone, and only the labels of the candidate's examples are asked about.
  * 16: a new critic takes the old one's place only where its ranking is shown to be better, and goes on learning where it is not worse.
  * 17: what is only a reversal (more right, words fallen) is said and sets nothing off.
+ * 18: rows of the recipe train with columns that would be lost are refused, and answers whose message has the weight 0 are read and not learnt.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 17 };
+enum { RULES = 18 };
 
 /* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
 static agon_status write_attacker(cast *c, json_t **result) {
@@ -263,6 +264,7 @@ static agon_status begin_step(cast *c) {
     c->rules = field_int(result, "rules");
     c->actors.first_prompts = c->rules < 6;
     c->actors.first_rewordings = c->rules < 9;
+    c->actors.first_rows = c->rules < 18;
     if (!s && c->rewords.adapter)
         say_attacker(c, json_object_get(result, "attacker"));
     adapter_free(c->rewords.adapter);

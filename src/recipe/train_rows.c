@@ -42,7 +42,7 @@ static agon_status read_file(void *arg, json_t **result) {
     const run_config *config = r->c->config;
     agon_ctx *ctx = r->c->actors.ctx;
     double settings[MAX_OBJECTIVE_OPTIONS];
-    const dataset_options o = {.max_tokens = (size_t)config->train.max_length, .skip_bad = strcmp(config->train.bad_rows, "skip") == 0,
+    const dataset_options o = {.max_tokens = (size_t)config->train.max_length, .as_begun = r->c->actors.first_rows, .skip_bad = strcmp(config->train.bad_rows, "skip") == 0,
                                .settings = settings, .on_row = keep_row, .arg = r};
     dataset *d = NULL;
     char *text = NULL, hex[HASH_HEX_SIZE];
@@ -153,7 +153,7 @@ static agon_status admit(cast *c, const objective *o, const json_t *rows) {
     options.selection = (train_selection){.tau = config->train.small_loss, .ramp = config->train.small_loss_ramp};
     agon_status s = objective_configure(ctx, o, (const char *const *)config->train.set.items, config->train.set.n, options.objective_options);
     if (!s)
-        s = dataset_from_json(ctx, model_tokenizer(c->model), list, o, options.objective_options, (size_t)config->train.max_length, &d);
+        s = dataset_from_json(ctx, model_tokenizer(c->model), list, o, options.objective_options, (size_t)config->train.max_length, c->actors.first_rows, &d);
     if (!s) {
         const train_row *made = dataset_rows(d, &n);
         forecast_training(&f, made, n, &options);

@@ -250,7 +250,8 @@ static agon_status run_training(void *arg, json_t **result) {
     json_t *rows = training_rows(t->examples, t->n);
     agon_status s = rows ? plan_options(a, plan, seed, &o) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for training rows");
     if (!s)
-        s = dataset_from_json(a->ctx, model_tokenizer(a->model), rows, o.objective, o.objective_options, plan->max_length ? plan->max_length : TRAIN_VERSION_TOKENS, &d);
+        s = dataset_from_json(a->ctx, model_tokenizer(a->model), rows, o.objective, o.objective_options, plan->max_length ? plan->max_length : TRAIN_VERSION_TOKENS,
+                              a->first_rows, &d);
     if (!s && plan->lines)
         dataset_place(d, plan->file, plan->lines, t->n);
     if (!s)

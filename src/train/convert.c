@@ -1,7 +1,9 @@
 /* Formats of rows: see convert.h. */
 #include "train/convert.h"
 #include "base/buffer.h"
+#include "base/csv.h"
 #include "base/ctx.h"
+#include "base/decimal.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/nearest.h"
@@ -253,6 +255,8 @@ static data_format format_of(json_t *row) {
         return DATA_SPIN;
     if (text && !json_object_get(row, "prompt") && (strncmp(text, "\n\nHuman:", 8) == 0 || strncmp(text, "\r\n\r\nHuman:", 10) == 0))
         return DATA_HH;
+    if (convert_question(row))
+        return DATA_ORCA;
     if (chosen || json_object_get(row, "text") || json_object_get(row, "messages") || json_object_get(row, "prompt"))
         return DATA_TRL;
     return DATA_AUTO;
@@ -307,6 +311,9 @@ agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json
         s = ctx_fail(ctx, AGON_EINVAL, "%s: the fields tell no known format; say which it is, or rename them to prompt and "
                      "completion", where);
     }
+    const bool reads_system = *format == DATA_ALPACA || *format == DATA_SHAREGPT || *format == DATA_ORCA;
+    if (s == AGON_OK && !reads_system)
+        s = convert_system(ctx, where, row, &made);
     if (s == AGON_OK)
         s = check_made(ctx, where, made);
     /* What the row was labelled for, whose it is and what it counts go with it. */
@@ -416,6 +423,23 @@ static agon_status read_list_file(agon_ctx *ctx, const char *path, writer *w) {
     return s;
 }
 
+/* A table holds texts alone: those of numbers as numbers, empty ones left out. */
+static agon_status write_record(void *arg, const char *where, json_t *object) {
+    static const char *const numbers[] = {"label", "weight", "reward", "margin", "advantage"};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        const char *text = json_string_value(json_object_get(object, numbers[i]));
+        char *end = NULL;
+        const double x = text ? decimal_read(text, &end) : 0;
+        if (text && !*text)
+            json_object_del(object, numbers[i]);
+        else if (text && (strcasecmp(text, "true") == 0 || strcasecmp(text, "false") == 0))
+            json_object_set_new(object, numbers[i], json_boolean(strcasecmp(text, "true") == 0));
+        else if (text && end != text && !*end)
+            json_object_set_new(object, numbers[i], json_real(x));
+    }
+    return write_row(arg, where, object);
+}
+
 agon_status convert_file(agon_ctx *ctx, const char *from, data_format format, const char *to, bool skip_bad,
                          convert_report *out) {
     convert_report report = {0};
@@ -425,7 +449,7 @@ agon_status convert_file(agon_ctx *ctx, const char *from, data_format format, co
     if (s == AGON_OK)
         s = holds_list(ctx, from, &list);
     if (s == AGON_OK)
-        s = list ? read_list_file(ctx, from, &w) : jsonl_read_lenient(ctx, from, write_row, bad_line, &w);
+        s = list ? read_list_file(ctx, from, &w) : path_ends(from, ".csv") ? csv_read(ctx, from, write_record, &w) : jsonl_read_lenient(ctx, from, write_row, bad_line, &w);
     if (s == AGON_OK && report.n_rows == 0 && report.n_skipped)
         s = ctx_fail(ctx, AGON_EINVAL, "%s: none of %zu rows could be converted; the first: %s", from, report.n_skipped,
                      json_string_value(json_object_get(json_array_get(report.skipped, 0), "sentence")));

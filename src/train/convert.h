@@ -13,7 +13,7 @@ typedef enum data_format {
     DATA_HH,       /* {"chosen", "rejected"}: transcripts of "\n\nHuman: ... \n\nAssistant: ..." */
     DATA_GSM8K,    /* {"question", "answer"} */
     DATA_SPIN,     /* {"real": [messages], "generated": [messages]} */
-    DATA_ORCA,     /* {"question", "chosen", "rejected", "system"?}: texts */
+    DATA_ORCA,     /* {"question" (or "instruction", "query", "input"), "chosen", "rejected", "system"?}: texts */
     /* {"prompt", "draft", "critique", "refined"}, by what is made of them (convert_refined.c); never told by the fields */
     DATA_REFINE_SFT, DATA_REFINE_GUIDED, DATA_REFINE_PAIRS, DATA_REFINE_CRITIC,
     N_DATA_FORMATS
@@ -32,6 +32,11 @@ AGON_MUST_CHECK agon_status convert_row(agon_ctx *ctx, const char *where, data_f
  * becomes lists of messages. A prompt that stands in chosen and rejected too is left to them. */
 AGON_MUST_CHECK agon_status convert_orca(agon_ctx *ctx, const char *where, json_t *row, json_t **out);
 AGON_MUST_CHECK agon_status convert_trl(agon_ctx *ctx, const char *where, json_t *row, json_t **out);
+/* What a pair without "prompt" is asked by in a column of its own, which its sides do not begin with, for convert_orca; NULL: there is none. */
+const char *convert_question(const json_t *row);
+/* The row's system column into *made, which it becomes the first message of: texts become messages for that. A row of a text keeps it. AGON_EINVAL:
+ * another system message stands there, or there is nothing it could stand before. */
+AGON_MUST_CHECK agon_status convert_system(agon_ctx *ctx, const char *where, const json_t *row, json_t **made);
 /* The role of a speaker of other people's data ("human", "gpt", ...); NULL: unknown. */
 const char *convert_role(const char *speaker);
 
@@ -45,7 +50,7 @@ typedef struct convert_report {
     json_t *cut;     /* the same of rows that turns were cut from */
 } convert_report;
 void convert_report_free(convert_report *r);
-/* A file (JSONL, or one JSON list) to JSONL at `to`, written whole or not at all. skip_bad: bad rows are left out and
+/* A file (JSONL, one JSON list, or a table with commas whose name ends with .csv) to JSONL at `to`, written whole or not at all. skip_bad: bad rows are left out and
  * counted. AGON_EINVAL, AGON_EFORMAT name file and line, or the place in the list (row 1 is the first). */
 AGON_MUST_CHECK agon_status convert_file(agon_ctx *ctx, const char *from, data_format format, const char *to,
                                          bool skip_bad, convert_report *out);

@@ -59,7 +59,7 @@ static void place_row(const dataset *d, const char *where, train_row *row) {
 static agon_status take_row(void *arg, const char *where, json_t *object) {
     row_reader *r = arg;
     dataset *d = r->d;
-    size_t n = d->n, n_truncated = d->n_truncated, n_double_end = d->n_double_end, n_space_only = d->n_space_only;
+    size_t n = d->n, n_truncated = d->n_truncated, n_double_end = d->n_double_end, n_space_only = d->n_space_only, n_implicit = d->n_implicit;
     const span_tally spans = d->spans;
     json_t *scratch = json_copy(object); /* reading puts joined and divided texts in their places; the row stays as it stands */
     r->fault = FAULT_FIELDS;
@@ -78,7 +78,7 @@ static agon_status take_row(void *arg, const char *where, json_t *object) {
         return r->options.on_row(r->options.arg, object, &d->rows[n]);
     if ((s != AGON_EINVAL && s != AGON_EFORMAT) || !(r->options.skip_bad || dropped))
         return s;
-    d->n = n, d->n_truncated = n_truncated, d->n_double_end = n_double_end, d->n_space_only = n_space_only, d->spans = spans;
+    d->n = n, d->n_truncated = n_truncated, d->n_double_end = n_double_end, d->n_space_only = n_space_only, d->n_implicit = n_implicit, d->spans = spans;
     return skip(r, r->fault);
 }
 
@@ -170,9 +170,9 @@ static agon_status feed_array(row_reader *r, const void *rows) {
 }
 
 agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
-                              const double *settings, size_t max_tokens, dataset **out) {
+                              const double *settings, size_t max_tokens, bool as_begun, dataset **out) {
     /* Rows that a run made from model output: an empty or equal answer must not end the run. */
-    const dataset_options options = {.max_tokens = max_tokens, .skip_bad = true, .sampled = true, .settings = settings};
+    const dataset_options options = {.max_tokens = max_tokens, .skip_bad = true, .sampled = true, .as_begun = as_begun, .settings = settings};
     return dataset_fill(ctx, t, "the training rows", o, &options, feed_array, rows, out);
 }
 
@@ -275,7 +275,7 @@ void dataset_place(dataset *d, const char *file, const size_t *lines, size_t n) 
 
 dataset_summary dataset_summarise(const dataset *d) {
     dataset_summary s = {.n_rows = d->n, .n_truncated = d->n_truncated, .n_skipped = d->n_skipped,
-                         .n_double_end = d->n_double_end, .n_space_only = d->n_space_only, .spans = d->spans};
+                         .n_double_end = d->n_double_end, .n_space_only = d->n_space_only, .n_implicit = d->n_implicit, .spans = d->spans};
     memcpy(s.faults, d->faults, sizeof s.faults);
     memcpy(s.unread, d->unread, sizeof s.unread);
     for (size_t i = 0; i < d->n; i++) {

@@ -19,9 +19,9 @@ AGON_MUST_CHECK agon_status dataset_read_prompts(agon_ctx *ctx, const tokenizer 
 /* Row i of such a dataset as the file has it, and its "file:line"; both borrowed. */
 const json_t *dataset_prompt_row(const dataset *d, size_t i, const char **where);
 /* The same from an array of rows in memory, those that cannot be learnt from left out and counted; sentences name the row's
- * number, from 1. */
+ * number, from 1. as_begun: see dataset_options. */
 AGON_MUST_CHECK agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
-                                              const double *settings, size_t max_tokens, dataset **out);
+                                              const double *settings, size_t max_tokens, bool as_begun, dataset **out);
 /* Rows that are tokens already, copied: prompts, responses' tokens, numbers and log_probs at sampling; other channels (mask, ...) are not. */
 AGON_MUST_CHECK agon_status dataset_from_rows(agon_ctx *ctx, const train_row *rows, size_t n, dataset **out);
 /* What can be wrong with a row. */
@@ -46,6 +46,7 @@ typedef struct dataset_options {
     size_t max_tokens; /* of prompt and response; 0: no limit */
     bool skip_bad;     /* bad rows are left out and counted, not an error */
     bool sampled;      /* the rows hold a policy's samples: one that says nothing may stand in a group, for its reward judges that */
+    bool as_begun;     /* the rows are of a run begun before columns that would be lost were refused and weights of messages read (rules 18): neither is done */
     const double *settings; /* of the objective, as objective_set leaves them: they may decide what it needs; NULL: its defaults */
     size_t group_size; /* completions a group must have; 0: any number the objective takes */
     const char *const *dimensions; /* [n_dimensions] what each row's "dimension" is one of; 0: rows need none */
@@ -63,6 +64,7 @@ typedef struct dataset_summary {
     size_t n_rows, n_responses, n_prompt_tokens, n_response_tokens, n_supervised;
     size_t n_truncated;   /* rows cut */
     size_t n_skipped;     /* bad rows left out */
+    size_t n_implicit;    /* pairs kept whose prompt is what both sides begin with */
     size_t n_space_only;  /* pairs kept whose sides differ only in the white space they end with */
     size_t n_double_end;  /* completions that brought their own end token or its text */
     size_t longest;       /* prompt and response */

@@ -139,6 +139,21 @@ agon_status rows_write_two(agon_ctx *ctx, const rows_output *beside, const rows_
 
 /* ---- what a row holds ------------------------------------------------------------------------------------- */
 
+static const char BLANKS[] = " \t\r\n\v\f";
+
+const char *row_column(const json_t *row, const char *key) {
+    const char *text = json_string_value(json_object_get(row, key));
+    return text && text[strspn(text, BLANKS)] ? text : NULL;
+}
+
+bool row_holds_text(const char *text, size_t n, const char *part) {
+    part += strspn(part, BLANKS);
+    size_t n_part = strlen(part);
+    while (n_part && strchr(BLANKS, part[n_part - 1]))
+        n_part--;
+    return memmem(text, n, part, n_part) != NULL;
+}
+
 row_form row_form_of(const json_t *row) {
     static const struct {
         const char *key;

@@ -46,6 +46,11 @@ typedef enum row_form {
 } row_form;
 row_form row_form_of(const json_t *row);
 
+/* The text of a column, borrowed; NULL: there is none, or it is blank or no text. */
+const char *row_column(const json_t *row, const char *key);
+/* Whether the n bytes of a text hold another one, but for the white space around it. */
+bool row_holds_text(const char *text, size_t n, const char *part);
+
 /* The words of a row's one response: its completion (or that one's last message), or its conversation's last message when an assistant
  * says it; borrowed. NULL: there is none. */
 const char *row_response(const json_t *row);

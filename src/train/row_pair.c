@@ -17,6 +17,9 @@ static agon_status divide(row_reader *r, json_t *object, json_t *prompt, json_t 
 static agon_status common_text(row_reader *r, const char *where, json_t *object, json_t **chosen, json_t **rejected) {
     const char *a = json_string_value(*chosen), *b = json_string_value(*rejected);
     size_t n = row_common_words(a, b);
+    agon_status s = row_check_implicit_prompt(r, where, object, a, n);
+    if (s != AGON_OK)
+        return s;
     if (n == 0)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: " NO_COMMON_WORDS, where);
     json_t *tails[2] = {json_string(a + n), json_string(b + n)};
@@ -105,11 +108,12 @@ agon_status row_read_pair(row_reader *r, const char *where, json_t *object) {
     row_prompt p = {0};
     train_row *kept = NULL;
     json_t *chosen = json_object_get(object, "chosen"), *rejected = json_object_get(object, "rejected");
+    const bool implicit = !json_object_get(object, "prompt");
     size_t n_context[2] = {0, 0};
     agon_status s = AGON_OK;
     if (json_object_get(object, "spans"))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans go with a completion or completions, not with a pair", where);
-    if (!json_object_get(object, "prompt"))
+    if (implicit)
         s = common_prompt(r, where, object, &chosen, &rejected);
     if (s == AGON_OK && row_learns_words(r) && (!json_is_string(json_object_get(object, "chosen_critique")) || !json_is_string(json_object_get(object, "rejected_critique"))))
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s: chosen_critique and rejected_critique must be texts; %s learns their words and rewards what it read", where,
@@ -139,6 +143,7 @@ agon_status row_read_pair(row_reader *r, const char *where, json_t *object) {
         s = BAD(r, FAULT_EQUAL, "%s: chosen and rejected are equal after cutting to %zu tokens; such a pair teaches nothing", where, r->max_tokens);
     if (s == AGON_OK)
         s = pair_numbers(r, where, object, kept);
+    r->d->n_implicit += s == AGON_OK && implicit;
     r->d->n_space_only += s == AGON_OK && differ_at_end(row_completion_text(chosen), row_completion_text(rejected));
     for (size_t k = 0; k < 2 && s == AGON_OK && row_learns_words(r); k++)
         s = row_place_spans(r, where, NULL, k ? rejected : chosen, n_context[k], &e[k], (train_response *)&kept->responses[k]);

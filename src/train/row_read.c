@@ -1,7 +1,7 @@
 /* TRL-style rows, fields to responses with their numbers:
  *
  *   {"text"}                                                     a document: every token is supervised, no prompt
- *   {"messages": [{"role","content"}...]}                        one response: assistant turns are supervised
+ *   {"messages": [{"role","content"}...]}                        one response: assistant turns are supervised, but those with "weight": 0
  *   {"prompt", "completion"} (+ "label", "weight", "reward", "advantage")
  *   {"prompt", "chosen", "rejected"} (+ "label": P(chosen is better), "margin", "rewards": [chosen, rejected]);
  *                              without "prompt", the words or messages both begin with are the prompt
@@ -44,7 +44,7 @@ static agon_status encode_text(row_reader *r, const char *where, json_t *text, r
 /* An answer without a word would be learnt as "say nothing". */
 static agon_status answers_check(row_reader *r, const char *where, const row_chat *c) {
     for (size_t i = 0; i < c->n; i++)
-        if (strcmp(c->messages[i].role, "assistant") == 0 && row_is_blank(c->messages[i].content))
+        if (strcmp(c->messages[i].role, "assistant") == 0 && !c->unlearnt[i] && row_is_blank(c->messages[i].content))
             return BAD(r, FAULT_EMPTY, "%s: messages[%zu] is an empty answer (or white space only)", where, i);
     return AGON_OK;
 }
@@ -332,13 +332,17 @@ static bool is_foreign(const json_t *object) {
 }
 
 agon_status row_read(row_reader *r, const char *where, json_t *object) {
-    if (!r->o)
+    agon_status s = row_join_parts(r, where, object);
+    if (s == AGON_OK && !r->o)
         return read_question(r, where, object);
-    agon_status s = row_check_fields(r, where, object);
+    const bool foreign = is_foreign(object);
+    if (s == AGON_OK)
+        s = row_check_fields(r, where, object);
+    if (s == AGON_OK && !foreign)
+        s = row_check_columns(r, where, object);
     if (s != AGON_OK)
         return s;
     const unsigned kind = row_kind_of(r, object);
-    const bool foreign = is_foreign(object);
     if (kind == ROW_STEPS)
         return read_steps(r, where, object);
     if (!(r->o->rows & kind) || foreign)

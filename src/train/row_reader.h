@@ -29,6 +29,7 @@ struct dataset {
     size_t n_origins;
     train_row *rows;
     size_t n, capacity, n_truncated, n_double_end, n_space_only, n_skipped;
+    size_t n_implicit; /* pairs without a prompt of their own */
     size_t faults[N_DATA_FAULTS], unread[N_OPTIONAL_FIELDS];
     span_tally spans;
     skipped_row *skipped; /* [min(n_skipped, MAX_SKIPPED)] */
@@ -59,6 +60,7 @@ typedef struct row_example {
 
 typedef struct row_chat {
     chat_message *messages; /* [n], strings borrowed from the JSON */
+    bool *unlearnt;         /* [n] answers that are read and not learnt */
     size_t n;
 } row_chat;
 
@@ -127,6 +129,17 @@ AGON_MUST_CHECK agon_status row_read_pair(row_reader *r, const char *where, json
 
 /* Appends the row that `object` is to the dataset. What was joined or divided stands in the object afterwards, which is a copy of the caller's. */
 AGON_MUST_CHECK agon_status row_read(row_reader *r, const char *where, json_t *object);
+
+/* ---- row_columns.c ------------------------------------------------------------------------------------ */
+
+/* Columns that the row would be learnt without: a system message beside messages or a prompt that do not hold it, tools, messages beside a text. */
+AGON_MUST_CHECK agon_status row_check_columns(row_reader *r, const char *where, const json_t *object);
+/* The same of a pair whose prompt is the n bytes that both texts begin with: a question or system message beside them. */
+AGON_MUST_CHECK agon_status row_check_implicit_prompt(row_reader *r, const char *where, const json_t *object, const char *prompt, size_t n);
+/* A message with tool calls or without content is refused; *unlearnt: it is an answer with the weight 0. */
+AGON_MUST_CHECK agon_status row_check_message(row_reader *r, const char *where, const char *key, size_t i, const json_t *message, bool *unlearnt);
+/* Contents in text parts become one text; the lists they stand in are copied for that. */
+AGON_MUST_CHECK agon_status row_join_parts(row_reader *r, const char *where, json_t *object);
 
 /* ---- row_fields.c ------------------------------------------------------------------------------------- */
 

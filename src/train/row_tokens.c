@@ -23,22 +23,27 @@ agon_status row_messages(row_reader *r, const char *where, const char *key, json
     if (n == 0 || n + out->n > MAX_MESSAGES)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s has %zu messages; 1 to %d are taken", where, key, n, MAX_MESSAGES);
     chat_message *all = arena_take(r->d->memory, out->n + n, sizeof *all);
-    if (!all)
+    bool *unlearnt = arena_take(r->d->memory, out->n + n, sizeof *unlearnt);
+    if (!all || !unlearnt)
         return row_no_memory(r);
-    if (out->n)
+    if (out->n) {
         memcpy(all, out->messages, out->n * sizeof *all);
+        memcpy(unlearnt, out->unlearnt, out->n * sizeof *unlearnt);
+    }
     for (size_t i = 0; i < n; i++) {
         chat_message *m = &all[out->n + i];
         json_t *object = json_array_get(list, i);
         if (!json_is_object(object))
             return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s[%zu] must be an object with role and content", where, key, i);
-        agon_status s = json_get_text(r->ctx, where, object, "role", true, &m->role);
+        agon_status s = row_check_message(r, where, key, i, object, &unlearnt[out->n + i]);
+        if (s == AGON_OK)
+            s = json_get_text(r->ctx, where, object, "role", true, &m->role);
         if (s == AGON_OK)
             s = json_get_text(r->ctx, where, object, "content", true, &m->content);
         if (s != AGON_OK)
             return s;
     }
-    *out = (row_chat){all, out->n + n};
+    *out = (row_chat){all, unlearnt, out->n + n};
     return AGON_OK;
 }
 
@@ -59,7 +64,7 @@ static agon_status trim(row_reader *r, const char *where, row_example *e) {
 }
 
 agon_status row_encode_messages(row_reader *r, const char *where, const row_chat *c, row_example *e) {
-    agon_status s = chat_encode(r->ctx, r->t, c->messages, c->n, false, &e->tokens, &e->mask);
+    agon_status s = chat_encode_learnt(r->ctx, r->t, c->messages, c->n, c->unlearnt, &e->tokens, &e->mask);
     if (s != AGON_OK)
         return ctx_prefix(r->ctx, s, "%s", where);
     while (e->n_prompt < e->tokens.n && !e->mask.data[e->n_prompt])
@@ -83,7 +88,7 @@ static agon_status encode_turns(row_reader *r, const char *where, const row_chat
     token_list opened = {0};
     agon_status s = chat_encode(r->ctx, r->t, prompt->messages, prompt->n, true, &opened, NULL);
     if (s == AGON_OK)
-        s = chat_encode(r->ctx, r->t, all->messages, all->n, false, &e->tokens, &e->mask);
+        s = chat_encode_learnt(r->ctx, r->t, all->messages, all->n, all->unlearnt, &e->tokens, &e->mask);
     if (s != AGON_OK)
         s = ctx_prefix(r->ctx, s, "%s", where);
     else if (opened.n > e->tokens.n || memcmp(opened.ids, e->tokens.ids, opened.n * sizeof *opened.ids) != 0)
@@ -138,9 +143,12 @@ agon_status row_encode_pair(row_reader *r, const char *where, const char *key, c
         return s == AGON_OK ? encode_turns(r, where, &p->messages, &all, e) : s;
     }
     all.messages = arena_take(r->d->memory, all.n + 1, sizeof *all.messages);
-    if (!all.messages)
+    all.unlearnt = arena_take(r->d->memory, all.n + 1, sizeof *all.unlearnt);
+    if (!all.messages || !all.unlearnt)
         return row_no_memory(r);
     memcpy(all.messages, p->messages.messages, all.n * sizeof *all.messages);
+    memcpy(all.unlearnt, p->messages.unlearnt, all.n * sizeof *all.unlearnt);
+    all.unlearnt[all.n] = false;
     all.messages[all.n++] = (chat_message){"assistant", json_string_value(completion)};
     return encode_turns(r, where, &p->messages, &all, e);
 }

@@ -413,7 +413,7 @@ static void data__rows_are_read_and_not_changed(void **state) {
         for (int k = 0; k < 2; k++) {
             dataset *d = NULL;
             size_t n;
-            assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find(cases[i][0]), NULL, 0, &d));
+            assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find(cases[i][0]), NULL, 0, false, &d));
             const train_row *made = dataset_rows(d, &n);
             assert_int_equal(n, json_array_size(rows));
             assert_ok(w->ctx, train_rows_hash(w->ctx, made, n, &read[k]));
@@ -437,8 +437,9 @@ static void data__rows_are_handed_on_as_they_stood(void **state) {
     const char *const lines[] = {
         "{\"prompt\": \"q\", \"chosen\": \"yes\", \"rejected\": \"no\", \"chosen_critique\": \"fine\", \"rejected_critique\": \"wrong\"}",
         "{\"chosen\": \"it is so\", \"rejected\": \"it is not\"}",
+        "{\"prompt\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"q\"}]}], \"chosen\": \"yes\", \"rejected\": \"no\"}",
     };
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         dataset *d = NULL;
         json_t *row = json_loads(lines[i], 0, NULL);
         assert_ok(w->ctx, file_write(w->ctx, w->path, lines[i], strlen(lines[i])));
@@ -449,10 +450,32 @@ static void data__rows_are_handed_on_as_they_stood(void **state) {
     }
 }
 
+/* Which answers of a row of a run are learnt: now, and in runs begun before weights of messages were read. */
+static void data__runs_begun_before_read_no_weights_of_messages(void **state) {
+    world *w = *state;
+    json_t *rows = json_loads("[{\"system\": \"s\", \"messages\": [{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\", "
+                              "\"weight\": 0}, {\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"b\"}]}]", 0, NULL);
+    dataset *d = NULL;
+    size_t n = 0;
+    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("sft"), NULL, 0, true, &d));
+    expect(w, &dataset_rows(d, &n)[0], 0, "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n",
+           "a<|im_end|>\n<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\nb<|im_end|>", END);
+    dataset_free(d);
+    d = NULL;
+    assert_int_equal(dataset_from_json(w->ctx, w->t, rows, objective_find("sft"), NULL, 0, false, &d), AGON_EINVAL); /* the system message would be lost */
+    json_object_del(json_array_get(rows, 0), "system");
+    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("sft"), NULL, 0, false, &d));
+    expect(w, &dataset_rows(d, &n)[0], 0, "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\na<|im_end|>\n<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n",
+           "b<|im_end|>", END);
+    dataset_free(d);
+    json_decref(rows);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data__rows_are_read_and_not_changed),
         cmocka_unit_test(data__rows_are_handed_on_as_they_stood),
+        cmocka_unit_test(data__runs_begun_before_read_no_weights_of_messages),
         cmocka_unit_test(data__raw_rows_end_with_eos),
         cmocka_unit_test(data__chat_rows_supervise_assistant_turns),
         cmocka_unit_test(data__pairs_share_their_prompt),

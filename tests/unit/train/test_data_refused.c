@@ -305,7 +305,7 @@ static void data__rows_in_memory_are_skipped(void **state) {
     dataset *d = NULL;
     json_t *rows = json_loads("[{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"\"}, {\"prompt\": \"a\", \"chosen\": \"b\", "
                               "\"rejected\": \"c\"}]", 0, NULL);
-    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("dpo"), NULL, 0, &d));
+    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("dpo"), NULL, 0, false, &d));
     dataset_rows(d, &n);
     assert_int_equal(n, 1);
     assert_int_equal(dataset_summarise(d).faults[FAULT_EMPTY], 1);
@@ -316,7 +316,7 @@ static void data__rows_in_memory_are_skipped(void **state) {
     dataset_free(d);
     json_decref(rows);
     rows = json_loads("[{\"prompt\": \"a\", \"completions\": [\"b\", \"\"], \"rewards\": [1, 0]}]", 0, NULL); /* it said nothing, and is told so */
-    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("grpo"), NULL, 0, &d));
+    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("grpo"), NULL, 0, false, &d));
     assert_int_equal(dataset_summarise(d).n_responses, 2);
     dataset_free(d);
     json_decref(rows);
