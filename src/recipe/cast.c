@@ -198,8 +198,9 @@ static agon_status write_templates(cast *c) {
  * 16: a new critic takes the old one's place only where its ranking is shown to be better, and goes on learning where it is not worse.
  * 17: what is only a reversal (more right, words fallen) is said and sets nothing off.
  * 18: rows of the recipe train with columns that would be lost are refused, and answers whose message has the weight 0 are read and not learnt.
+ * 19: the expert's labels are shared evenly over the iterations.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 18 };
+enum { RULES = 19 };
 
 /* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
 static agon_status write_attacker(cast *c, json_t **result) {
@@ -372,8 +373,12 @@ static agon_status begin_run(cast *c) {
     if (!s) {
         unpin(pinned, config, "gate", "rejections"); /* a halted run may be given more */
         unpin_servers(pinned, config);
-        if (strcmp(c->config->recipe, "loop") == 0)
+        if (strcmp(c->config->recipe, "loop") == 0) {
             unpin(pinned, config, "evaluate", "arms"); /* a run of their own, at any time after the end */
+            if (pinned)
+                unpin(pinned, config, "human", "labels"); /* each iteration records what it may use (loop_budget.c) */
+        }
+        c->begun_labels = field_int(json_object_get(config, "human"), "labels");
         drop_what_was_so(c->config, pinned, config);
         drop_monitor(c, pinned, config);
         c->names_optimiser = !pinned || json_object_get(json_object_get(pinned, "train"), "schedule");

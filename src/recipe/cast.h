@@ -28,6 +28,7 @@ typedef struct cast {
     bool names_optimiser; /* false: begun before run files had keys of it, so that its trainings name none */
     int64_t monitor_prompts; /* 0: none, also where the run was begun before there was a monitor */
     bool reacts;   /* the last candidate's samples had fallen (G4): the three values below are others than the run file's (gate.react) */
+    int64_t begun_labels; /* human.labels when the run began */
     int64_t rules; /* those the run began with (cast.c); 0: begun before they had a number */
     arena *memory; /* the run's strings */
     /* What is held out: suites in the order of gate_suite_at, and text; NULL where one is not asked for or not there. */

@@ -113,6 +113,8 @@ static agon_status plan(loop *l) {
     l->held_out.n = l->n_file_held_out;
     l->held_out_answers.n = 0;
     if (!s)
+        s = loop_plan_budget(l);
+    if (!s)
         s = read_file(l);
     if (!s && c->actors.iteration == 1)
         s = prose_examples(c, (size_t)l->config->build.documents, &l->earlier);
@@ -120,7 +122,8 @@ static agon_status plan(loop *l) {
         s = aim_held_out(c, &l->aim, cast_path(c, "held_out"), space, (size_t)l->config->evaluate.tasks, &l->held_out);
     if (!s)
         s = loop_watch_plan(l);
-    l->gate_reserve = loop_gate_labels(l);
+    if (!s)
+        loop_divide_budget(l);
     return s;
 }
 
@@ -429,14 +432,11 @@ static void cost_of(const run_config *r, const own_rows *own, expected *t) {
     t->scored += it * critics * examined;
     if (r->gate.critic)
         t->scored += it * 2 * (1 - ASKED_OF_FILE) * unverifiable * (prompt + length);
-    const double real = (double)r->human.demonstrations + (double)r->build.gold * (cells ? (double)count_cells(r) : 0);
+    const bool people = strcmp(r->human.backend, "queue") == 0; /* the same words of an earlier version are not asked about again */
+    loop_expect_labels(r, people ? 2 * (int64_t)fmin((double)r->human.gate_items, ceil(unverifiable * (1 - ASKED_OF_FILE))) : 0, t);
+    const double real = (double)t->demonstrations / it + (double)r->build.gold * (cells ? (double)count_cells(r) : 0);
     t->trained += it * ((1 + arms) * cost_examples(r, real, asked * samples) * EXAMPLE_TOKENS * (double)r->train.epochs +
                         critics * (double)r->critic.epochs * examined);
-    t->labels = r->human.labels;
-    t->audits = r->human.audits * r->iterations;
-    t->demonstrations = r->human.demonstrations * r->iterations;
-    if (strcmp(r->human.backend, "queue") == 0) /* the same words of an earlier version are not asked about again */
-        t->gate = 2 * (int64_t)fmin((double)r->human.gate_items, ceil(unverifiable * (1 - ASKED_OF_FILE))) * r->iterations;
 }
 
 static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {

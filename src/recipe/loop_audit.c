@@ -90,7 +90,7 @@ static agon_status audit_some(loop *l, const char *path, const char *seed, picke
 /* Half of the audits are of the critic's labels, if there are so many; since rules 4, before all were drawn from one. */
 agon_status loop_audit(loop *l) {
     picked by[AUDIT_SOURCES] = {{0}};
-    size_t n = loop_within_budget(l, l->config->human.audits);
+    size_t n = loop_within_budget(l, l->audits);
     const bool apart = l->c->rules >= 4;
     agon_status s = AGON_OK;
     for (size_t k = 0; k < AUDIT_SOURCES && !s; k++)

@@ -251,7 +251,7 @@ static agon_status ask_queue(loop *l, const picked *open, size_t most, double pr
 /* To a human; the audits keep their part of the budget. What the budget does not reach is left to chance, so that what people judge speaks for all. */
 static agon_status escalate(loop *l, const picked *open) {
     cast *c = l->c;
-    size_t left = loop_within_budget(l, INT64_MAX), audits = loop_within_budget(l, l->config->human.audits),
+    size_t left = loop_within_budget(l, INT64_MAX), audits = loop_within_budget(l, l->audits),
            n = open->n < left - audits ? open->n : left - audits;
     const expert_options o = {.purpose = "train", .error_rate = l->config->human.error_rate, .propensity = 1};
     if (n == 0 || (loop_simulated(l) && c->rules >= 2)) /* the simulated expert knows what the verifier knows: of unverifiable answers nothing */

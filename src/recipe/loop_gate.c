@@ -261,7 +261,7 @@ agon_status loop_gate(loop *l, held_out_result *r) {
                        .n_audits = (size_t)all.n,
                        .n_audits_agreed = (size_t)all.agreed,
                        .expert_is_verifier = loop_simulated(l),
-                       .over_budget = l->labels_used > l->config->human.labels};
+                       .over_budget = loop_over_budget(l)};
     gate_audits *audits = NULL;
     agon_status s = cast_stage(c, "gate");
     if (!s && c->rules >= 4)

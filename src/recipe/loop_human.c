@@ -11,12 +11,6 @@ bool loop_simulated(const loop *l) {
     return strcmp(l->config->human.backend, "simulated") == 0;
 }
 
-size_t loop_within_budget(const loop *l, int64_t wanted) {
-    int64_t left = l->config->human.labels - (loop_simulated(l) ? l->labels_used : l->asked) - l->gate_reserve;
-    left = left > 0 ? left : 0;
-    return (size_t)(wanted < left ? (wanted > 0 ? wanted : 0) : left);
-}
-
 /* ---- asking --------------------------------------------------------------------------------------------------- */
 
 /* The user's own queries that nothing passed that could be learnt from. */
@@ -117,14 +111,14 @@ static agon_status simulate_demonstrations(loop *l) {
     l->demonstrations += (int64_t)(l->answers.n - from);
     if (!s && n_asked > 0)
         cast_say(c, NULL, "the simulated expert wrote %zu answers where nothing passed (%lld of %lld labels used)",
-                 l->answers.n - from, (long long)l->labels_used, (long long)l->config->human.labels);
+                 l->answers.n - from, (long long)l->labels_used, (long long)l->labels);
     return s;
 }
 
 agon_status loop_ask_human(loop *l) {
     agon_status s = cast_stage(l->c, "human");
-    if (!s && l->config->human.audits + l->config->human.demonstrations > 0 && loop_within_budget(l, 1) == 0)
-        cast_say(l->c, NULL, "the expert is asked nothing: none of %lld labels is left%s", (long long)l->config->human.labels, l->gate_reserve ? " beside the gate's" : "");
+    if (!s)
+        loop_say_budget(l);
     if (!s)
         s = loop_audit(l);
     if (s)

@@ -83,7 +83,8 @@ typedef struct loop {
     size_t n_judged, judged_capacity;
     held_out_verdict *verdicts; /* [n_verdicts], of people */
     size_t n_verdicts, verdict_capacity;
-    int64_t gate_reserve; /* of the labels left: kept for this iteration's gate */
+    int64_t labels, may_use, audits; /* human.labels as it was when this iteration began; how many labels may be used by its end; of them, audits in it */
+    int64_t gate_reserve;            /* of the labels left: kept for this iteration's gate */
     bool waiting;         /* people must answer before anything else can be done */
     bool undecided;       /* of the candidate: its gate waits */
     char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
@@ -162,8 +163,15 @@ bool loop_is_copy(const loop *l, size_t i); /* of an answer before it: late verd
 bool loop_simulated(const loop *l);
 /* Does train.objective learn from pairs (chosen, rejected)? */
 bool loop_learns_from_pairs(const loop *l);
-/* What the expert's budget still allows of `wanted`. In a queue every open question may yet be answered, so it counts. */
+/* loop_budget.c: the expert's labels. What this iteration may use, first of all in it; once its held-out queries are known, what of that is for the gate and for
+ * audits; what is left of `wanted`; was more used; a line in the log where audits and demonstrations do not get what they ask for. */
+AGON_MUST_CHECK agon_status loop_plan_budget(loop *l);
+void loop_divide_budget(loop *l);
 size_t loop_within_budget(const loop *l, int64_t wanted);
+bool loop_over_budget(const loop *l);
+void loop_say_budget(const loop *l);
+/* What a run will use at most, by purpose; gate: labels that it may ask for in an iteration. Adds to t->audits, demonstrations and gate; sets t->labels. */
+void loop_expect_labels(const run_config *r, int64_t gate, expected *t);
 /* loop_gate.c: held-out answers and suites of base, incumbent and candidate; the verdict; what follows from it. */
 AGON_MUST_CHECK agon_status loop_evaluate(loop *l, held_out_result *r);
 AGON_MUST_CHECK agon_status loop_gate(loop *l, held_out_result *r);

@@ -83,16 +83,6 @@ static agon_status warn_of_approval(agon_ctx *ctx, const run_config *config, con
                limit, n, 100 * (double)n / (width * width), ceil(parted * width * width));
 }
 
-/* Audits and demonstrations are counted by iteration, labels over the whole run. */
-static agon_status warn_of_labels(agon_ctx *ctx, const run_config *config, json_t *sentences) {
-    const int64_t each = config->human.audits + config->human.demonstrations, all = each * config->iterations;
-    if (each == 0 || config->human.labels == 0 || all <= config->human.labels)
-        return AGON_OK;
-    return say(ctx, sentences, "human.labels allows %lld labels in all, and audits and demonstrations may take %lld in each of %lld iterations: from iteration %lld on fewer may be left, or none; "
-               "%lld would do, and a run that has begun keeps its number", (long long)config->human.labels, (long long)each, (long long)config->iterations,
-               (long long)(config->human.labels / each + 1), (long long)all);
-}
-
 /* Of the attacker's queries none is generated where the file names no cells; a small number looks like a limit on the rows. */
 static agon_status warn_of_all_rows(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
     const size_t asked = own->n - own->n_held_out;
@@ -119,6 +109,19 @@ static agon_status warn_of_audits(agon_ctx *ctx, const run_config *config, const
                "other: a candidate that learnt from its labels is rejected until it has stood that long. Raise human.audits, or lower the share", config->gate.audit_agreement, needed, n);
 }
 
+/* Audits and demonstrations are counted by iteration, the budget is not. */
+static agon_status warn_of_labels(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
+    const int64_t verdicts = 2 * (int64_t)n_for_people(config, own), wanted = config->iterations * (config->human.audits + config->human.demonstrations + verdicts);
+    if (config->iterations * verdicts > config->human.labels)
+        return say(ctx, sentences, "the gate may ask people for %lld verdicts (two of each of human.gate_items in an iteration), and human.labels allows %lld in all; "
+                   "raise human.labels, or lower human.gate_items", (long long)(config->iterations * verdicts), (long long)config->human.labels);
+    if (wanted <= config->human.labels)
+        return AGON_OK;
+    return say(ctx, sentences, "human.labels allows %lld expert labels in all, and %lld iterations may ask for %lld: audits (%lld), demonstrations (%lld)%s are counted for each. Not all will be "
+               "asked for; raise human.labels, now or while the run goes on, or lower the others", (long long)config->human.labels, (long long)config->iterations, (long long)wanted,
+               (long long)config->human.audits, (long long)config->human.demonstrations, verdicts > 0 ? " and the gate's verdicts" : "");
+}
+
 static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const own_rows *own, const run_past *past, json_t *sentences) {
     agon_status s = AGON_OK;
     if (own->n_unverifiable > 0 && strcmp(config->human.backend, "simulated") == 0)
@@ -129,15 +132,11 @@ static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const 
         s = say(ctx, sentences, "human.gate_items is %lld and asks nobody here: %s", (long long)config->human.gate_items,
                 !has_queue(config) ? "the simulated expert knows what the verifier knows; with 'human: {backend: queue}' people judge held-out answers (agon review)"
                                    : "no held-out query of tasks.file is one that only people can judge");
-    const int64_t verdicts = 2 * (int64_t)n_for_people(config, own) * config->iterations;
-    if (!s && verdicts > config->human.labels)
-        s = say(ctx, sentences, "the gate may ask people for %lld verdicts (two of each of human.gate_items in an iteration), and human.labels allows %lld in all; "
-                "raise human.labels, or lower human.gate_items", (long long)verdicts, (long long)config->human.labels);
+    if (!s)
+        s = warn_of_labels(ctx, config, own, sentences);
     if (!s && config->gate.critic && own->n_held_out_unverifiable < (size_t)config->human.gate_items + 2)
         s = say(ctx, sentences, "gate.critic has nothing to judge beside people: of %.300s %zu queries that only people can judge are held out, and it needs human.gate_items (%lld) and 2 more; the gate "
                 "counts without it. Add rows, about five for each that is missing", config->tasks.file, own->n_held_out_unverifiable, (long long)config->human.gate_items);
-    if (!s)
-        s = warn_of_labels(ctx, config, sentences);
     if (!s)
         s = warn_of_all_rows(ctx, config, own, sentences);
     if (!s)

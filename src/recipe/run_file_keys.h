@@ -86,10 +86,10 @@ KEY("refine", "learnability", KEY_INT, refine.learnability, "24", 0, 1e5,
 
 KEY("human", "backend", KEY_CHOICE, human.backend, "simulated", 0, 0,
     "simulated|queue: simulated judges by the verifier, so nothing without one; queue is answered by agon review, and nobody waits for it but the gate (recipe loop only)")
-KEY("human", "labels", KEY_INT, human.labels, "100", 0, 1e7, "expert labels the run may use in all")
-KEY("human", "audits", KEY_INT, human.audits, "30", 0, 1e6, "of them, audits of automatic labels in an iteration")
+KEY("human", "labels", KEY_INT, human.labels, "100", 0, 1e7, "expert labels the run may use in all, in recipe loop an even share in each iteration; may be raised while it goes on")
+KEY("human", "audits", KEY_INT, human.audits, "30", 0, 1e6, "of them, audits of automatic labels in an iteration, at most")
 KEY("human", "demonstrations", KEY_INT, human.demonstrations, "70", 0, 1e6,
-    "of them, answers written by the expert in an iteration, where nothing else passed")
+    "of them, answers written by the expert in an iteration, at most, where nothing else passed")
 KEY("human", "calibration", KEY_INT, human.calibration, "0", 0, 1e6,
     "of them, labels that train and calibrate the critic (sealed)")
 KEY("human", "gate_items", KEY_INT, human.gate_items, "0", 0, 1e6,
@@ -108,7 +108,7 @@ KEY("build", "near_duplicate", KEY_REAL, build.near_duplicate, "0.8", 0.1, 1,
 KEY("build", "documents", KEY_INT, build.documents, "30", 0, 1e6,
     "documents of the repository's plain prose mixed in as real data, at most; they keep the model's English")
 KEY("build", "gold", KEY_INT, build.gold, "0", 0, 1000,
-    "gold examples a cell that the generators make; they count as real and cost no expert")
+    "gold examples a cell that the generators make, in iteration 1; they count as real, are learnt from in each later one too, and cost no expert")
 KEY("build", "per_query", KEY_INT, build.per_query, "2", 1, 64, "answers kept a query")
 KEY("build", "per_cell", KEY_INT, build.per_cell, "40", 1, 1e6, "examples kept a cell")
 

@@ -106,6 +106,25 @@ static void cost__generated_tasks__do_not_count_beside_a_file_alone(void **state
     agon_ctx_free(ctx);
 }
 
+/* Audits and demonstrations of all iterations, as far as the labels allow. */
+static void cost__labels__are_no_more_than_the_budget(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const char three[] = "iterations: 3\nhuman: {labels: %d, audits: 4, demonstrations: 8}\n";
+    static const struct {
+        int labels;
+        double audits, demonstrations;
+    } cases[] = {{36, 12, 24}, {99, 12, 24}, {12, 3, 9}, {30, 9, 21}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char yaml[200];
+        snprintf(yaml, sizeof yaml, three, cases[i].labels);
+        assert_close(figure(ctx, yaml, "labels", "expert"), cases[i].labels, 0);
+        assert_close(figure(ctx, yaml, "labels", "audits"), cases[i].audits, 0);
+        assert_close(figure(ctx, yaml, "labels", "demonstrations"), cases[i].demonstrations, 0);
+    }
+    agon_ctx_free(ctx);
+}
+
 #define SEALED "recipe: sealed\noracle: sealed\nattacker: {queries: 100}\ncritic: {epochs: 2}\n"                             \
                "human: {labels: 400, audits: 0, calibration: 120, demonstrations: 30, gate_items: 100}\n"
 
@@ -138,6 +157,7 @@ static void cost__loop__counts_arms_where_they_are_asked_for(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cost__labels__are_no_more_than_the_budget),
         cmocka_unit_test(cost__own_rows__are_what_is_asked),
         cmocka_unit_test(cost__approval__is_read_by_the_critic),
         cmocka_unit_test(cost__gate_critic__is_trained_and_reads),

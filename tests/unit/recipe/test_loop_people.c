@@ -252,7 +252,7 @@ static bench *bench_new(stand *x, const said *all, int64_t rules, int64_t labels
         x->queries.items[i].cell = SIZE_MAX; /* the user's own, without a verifier */
     b->config = (run_config){.human = {.backend = (char *)(uintptr_t)"queue", .labels = labels, .gate_items = PLACES}};
     b->cast = (cast){.actors = x->actors, .config = &b->config, .run = x->run, .memory = x->memory, .rules = rules};
-    b->l = (loop){.c = &b->cast, .config = &b->config, .held_out = x->queries, .held_out_answers = x->answers, .n_file_held_out = PLACES};
+    b->l = (loop){.c = &b->cast, .config = &b->config, .labels = labels, .may_use = labels, .held_out = x->queries, .held_out_answers = x->answers, .n_file_held_out = PLACES};
     b->r = (held_out_result){.base = calloc(PLACES, sizeof(bool)), .incumbent = calloc(PLACES, sizeof(bool)), .candidate = calloc(PLACES, sizeof(bool)),
                              .same = calloc(PLACES, sizeof(bool)), .base_unknown = calloc(PLACES, sizeof(bool)), .counted = calloc(PLACES, sizeof(size_t)), .labels = calloc(TEXTS, sizeof(char *)),
                              .first = {0, PLACES, 2 * PLACES}};
