@@ -206,8 +206,8 @@ static void unseal__report__is_of_the_ledger(void **state) {
 }
 
 static void interrupt_at_once(void *arg, const recipe_progress *progress) {
-    (void)progress;
-    agon_interrupt(arg);
+    if (progress->iteration > 0) /* it has begun: before that memory and time are said */
+        agon_interrupt(arg);
 }
 
 static agon_status unseal(stand *x, json_t **report) {
