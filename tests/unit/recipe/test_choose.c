@@ -379,7 +379,7 @@ static void loop_gate__books__are_labels_and_examples(void **state) {
         const step_key key = {.path = "versions"};
         const example e = {.objective = "sft", .origin = "new", .prompt = "a", .chosen = k == CONTAMINATED ? held_out : "b"};
         loop l = {.c = &b->cast, .config = b->config, .learner = BASE, .candidate = CANDIDATE,
-                  .labels_used = b->config->human.labels + (k == OVER_BUDGET), .audited = {{.n = 3, .agreed = 2}, {.n = 2, .agreed = 1}}};
+                  .labels = b->config->human.labels, .labels_used = b->config->human.labels + (k == OVER_BUDGET), .audited = {{.n = 3, .agreed = 2}, {.n = 2, .agreed = 1}}};
         held_out_result r = {0};
         json_t *made = NULL;
         assert_ok(b->x->ctx, step_once(b->x->run, &key, json_null(), add_versions, b->x, &made));

@@ -332,6 +332,7 @@ static void gate__budget_and_rejections__are_counted(void **state) {
     for (int over = 0; over < 2; over++) {
         bench *b = bench_new(&(candidate){.mended = 40}, "human: {labels: 200}\ngate: {approval_items: 0}\n");
         const example real = {.origin = "real", .prompt = "p", .chosen = "c"}, new = {.origin = "new", .prompt = "q", .chosen = "d"};
+        b->l.labels = 200;
         b->l.labels_used = 200 + over;
         b->l.rejections = 2;
         assert_ok(b->x->ctx, example_add(&b->cast, &b->l.examples, &new));
