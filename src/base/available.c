@@ -5,7 +5,6 @@
 #include "base/spare.h"
 #include <limits.h>
 #include <math.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,10 +91,7 @@ static size_t group_room(const char *root) {
 double available_processors(const char *root, int n_threads) {
     char path[PATH_MAX];
     unsigned long long quota, period;
-    cpu_set_t usable;
-    double most = n_threads;
-    if (sched_getaffinity(0, sizeof usable, &usable) == 0)
-        most = fmin(most, CPU_COUNT(&usable));
+    double most = fmin(n_threads, ctx_usable_cores());
     snprintf(path, sizeof path, "%s/sys/fs/cgroup/cpu.max", root);
     FILE *f = fopen(path, "re");
     if (f && fscanf(f, "%llu %llu", &quota, &period) == 2 && period > 0) /* "max": no limit */

@@ -67,7 +67,7 @@ bool cpu_path_present(cpu_path path) {
 #endif
 }
 
-static int usable_cores(void) {
+int ctx_usable_cores(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         return CPU_COUNT(&set);
@@ -208,7 +208,7 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
     /* On AMD it does twice the work of FMAs in the same time; on an Intel CPU with AMX it did half of it (104 against 203 GFLOP/s a core). */
     ctx->fast_bf16_dot = ctx->has_avx512_bf16 && !__builtin_cpu_is("intel");
 #endif
-    ctx->n_threads = opt.n_threads > 0 ? opt.n_threads : usable_cores();
+    ctx->n_threads = opt.n_threads > 0 ? opt.n_threads : ctx_usable_cores();
     ctx->pool = pool_new(ctx->n_threads);
     ctx->scratch = aligned_alloc(64, ((size_t)ctx->n_threads * CTX_SCRATCH_FLOATS + CTX_SHARED_FLOATS) * sizeof(float));
     if (!ctx->pool || !ctx->scratch) {

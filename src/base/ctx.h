@@ -50,6 +50,7 @@ agon_status ctx_fail(agon_ctx *ctx, agon_status code, const char *format, ...) P
 
 /* "out of memory", where nothing more can be said. */
 agon_status ctx_no_memory(agon_ctx *ctx);
+int ctx_usable_cores(void); /* that this process may run on */
 
 /* Puts "`prefix`: " in front of the recorded sentence (the file or step it happened in). */
 agon_status ctx_prefix(agon_ctx *ctx, agon_status code, const char *format, ...) PRINTF_LIKE(3, 4);
