@@ -336,6 +336,16 @@ void aim_count(aim *a, const query_list *queries, const answer_list *answers, si
     }
 }
 
+void aim_forget(aim *a) {
+    for (size_t i = 0; i < a->n; i++) {
+        cell_record *r = &a->records[i];
+        memset(r->solved, 0, sizeof r->solved);
+        memset(r->tried, 0, sizeof r->tried);
+        r->n = 0;
+    }
+    a->probed = false;
+}
+
 size_t aim_retire(aim *a) {
     size_t n = 0;
     for (size_t i = 0; i < a->n; i++) {

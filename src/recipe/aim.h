@@ -38,6 +38,7 @@ typedef struct aim {
     json_t *reserved; /* of those that were held out */
     contamination *held_out;
     rejected_queries rejected;
+    bool probed; /* the learner has answered queries of all cells alike */
 } aim;
 
 AGON_MUST_CHECK agon_status aim_new(agon_ctx *ctx, const size_t *cells, size_t n, double near_duplicate, aim *out);
@@ -59,6 +60,8 @@ AGON_MUST_CHECK agon_status aim_wave(cast *c, aim *a, size_t wave, size_t n, boo
 AGON_MUST_CHECK agon_status aim_gold(cast *c, aim *a, size_t n, draw **out, size_t *n_out);
 /* Counts answers [from, n) of known outcome. */
 void aim_count(aim *a, const query_list *queries, const answer_list *answers, size_t from);
+/* Another learner answers from now on: what the old one solved says nothing about where this one fails. What is retired stays so until it is failed. */
+void aim_forget(aim *a);
 /* Ends an iteration: retires what is solved. Returns how many cells are retired now. */
 size_t aim_retire(aim *a);
 

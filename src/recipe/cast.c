@@ -199,8 +199,9 @@ static agon_status write_templates(cast *c) {
  * 17: what is only a reversal (more right, words fallen) is said and sets nothing off.
  * 18: rows of the recipe train with columns that would be lost are refused, and answers whose message has the weight 0 are read and not learnt.
  * 19: the expert's labels are shared evenly over the iterations.
+ * 20: a promoted version is given prose that it has not read, and is probed in all cells before it is aimed at.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 19 };
+enum { RULES = 20 };
 
 /* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
 static agon_status write_attacker(cast *c, json_t **result) {

@@ -21,8 +21,9 @@ typedef struct choice {
 /* Was it cut off at learner.max_tokens, so that its end is nobody's and not to be learnt? In runs begun before rules 10: never. x NULL: no. */
 bool choose_is_cut(const cast *c, const answer *x);
 
-/* prose.c: documents of data/real.txt, at most, as examples of origin "real" at "prose"; appends to out. Without a local model: none. */
-AGON_MUST_CHECK agon_status prose_examples(cast *c, size_t documents, example_list *out);
+/* prose.c: documents of data/real.txt, at most, as examples of origin "real" at "prose", those after the first n_read; when all are read the first
+ * come again. Appends to out. Without a local model: none. */
+AGON_MUST_CHECK agon_status prose_examples(cast *c, size_t documents, size_t n_read, example_list *out);
 /* Chooses SFT examples from answers whose outcome is pass and that measure nothing: demonstrations (real) all, then earlier examples (replay) and new answers, cells in
  * turn, as far as real tokens keep their share: too little real data shrinks what is new, never the floor. out: empty
  * before. */

@@ -243,7 +243,7 @@ agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, con
     if (!s)
         s = count_open(&n, r);
     if (!s)
-        s = count_prose(&n, (size_t)r->build.documents);
+        s = count_prose(&n, size_mul((size_t)r->build.documents, (size_t)r->iterations)); /* each iteration may read others */
     if (!s)
         s = keep_attacker(&f, &n, r);
     if (s)

@@ -103,6 +103,15 @@ static agon_status read_file(loop *l) {
     return s;
 }
 
+/* Prose that the learner has not read: what one version has learnt by heart does not keep the English of the next. Before rules 20 the same in every
+ * iteration. */
+static agon_status read_prose(loop *l) {
+    bool at_hand = l->c->rules < 20 && l->c->actors.iteration > 1;
+    for (size_t i = 0; i < l->earlier.n; i++)
+        at_hand = at_hand || l->earlier.items[i].raw;
+    return at_hand ? AGON_OK : prose_examples(l->c, (size_t)l->config->build.documents, l->n_prose_read, &l->earlier);
+}
+
 /* Fresh evaluation tasks are fixed before anything is attacked, so that training can keep clear of them. */
 static agon_status plan(loop *l) {
     cast *c = l->c;
@@ -116,8 +125,8 @@ static agon_status plan(loop *l) {
         s = loop_plan_budget(l);
     if (!s)
         s = read_file(l);
-    if (!s && c->actors.iteration == 1)
-        s = prose_examples(c, (size_t)l->config->build.documents, &l->earlier);
+    if (!s)
+        s = read_prose(l);
     if (!s && l->n_cells)
         s = aim_held_out(c, &l->aim, cast_path(c, "held_out"), space, (size_t)l->config->evaluate.tasks, &l->held_out);
     if (!s)

@@ -53,13 +53,14 @@ static agon_status attack_wave(loop *l, size_t wave, size_t n) {
     draw *draws = NULL;
     size_t n_draws = 0, from = l->queries.n, from_answer = l->answers.n;
     const char *path = arena_printf(c->memory, "attack/%zu", wave);
-    agon_status s = aim_wave(c, &l->aim, wave, n, wave > 1 || c->actors.iteration > 1, &draws, &n_draws);
+    agon_status s = aim_wave(c, &l->aim, wave, n, l->aim.probed, &draws, &n_draws);
     if (!s)
         s = draw_queries(&c->actors, cast_path(c, "%s/draw", path), draws, n_draws, &l->queries);
     if (!s)
         s = reword(l, path, from, (size_t)(l->config->attacker.variations / l->config->attacker.waves));
     if (!s)
         s = ask_learner(l, path, from, l->queries.n - from);
+    l->aim.probed = true;
     if (!s)
         say_wave(l, wave, from, from_answer);
     free(draws);

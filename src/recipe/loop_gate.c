@@ -307,6 +307,16 @@ static agon_status keep_real(loop *l) {
     return AGON_OK;
 }
 
+/* Pieces of prose serve one version. */
+static void drop_prose(loop *l) {
+    size_t kept = 0;
+    for (size_t i = 0; i < l->earlier.n; i++)
+        if (!l->earlier.items[i].raw)
+            l->earlier.items[kept++] = l->earlier.items[i];
+    l->n_prose_read += l->earlier.n - kept;
+    l->earlier.n = kept;
+}
+
 /* A promoted version becomes the parent of the next; a rejected one stays in the lineage with its reason, its new data unused. */
 agon_status loop_settle(loop *l, held_out_result *r) {
     l->rejections = l->promoted ? 0 : l->rejections + 1;
@@ -320,5 +330,9 @@ agon_status loop_settle(loop *l, held_out_result *r) {
     example_list_free(&l->earlier);
     l->earlier = l->examples;
     l->examples = (example_list){0};
+    if (l->c->rules >= 20) {
+        drop_prose(l);
+        aim_forget(&l->aim);
+    }
     return AGON_OK;
 }

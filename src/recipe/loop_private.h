@@ -73,6 +73,7 @@ typedef struct loop {
     size_t first_query, first_answer, first_preference; /* of this iteration */
     collected_reviews reviews;
     example_list examples, earlier;
+    size_t n_prose_read; /* pieces of prose that the learner and its ancestors were trained on */
     choice choice;
     size_t n_written; /* of the examples: the expert's own answers, and their share of the loss tokens */
     double written_share;

@@ -76,6 +76,8 @@ static void go_back(loop *l, size_t n_stand) {
     loop_watch_rolled_back(l);
     loop_arms_rolled_back(l, n_stand ? l->ancestors[n_stand - 1].iteration : 0);
     suite_results_free(&l->incumbent_suites);
+    if (l->c->rules >= 20)
+        aim_forget(&l->aim);
     keep_what_is_real(&l->earlier);
     while (l->n_ancestors > n_stand)
         json_decref(l->ancestors[--l->n_ancestors].held_out);

@@ -211,7 +211,7 @@ static agon_status train_learner(sealed *x) {
     example_list prose = {0};
     agon_status s = cast_stage(c, "build");
     if (!s)
-        s = prose_examples(c, (size_t)x->config->build.documents, &prose);
+        s = prose_examples(c, (size_t)x->config->build.documents, 0, &prose);
     if (!s)
         s = choose_examples(c, &x->hard, &x->queries, &x->answers, 0, &prose, &x->examples, &x->choice);
     example_list_free(&prose);

@@ -33,6 +33,23 @@ static inline const char *numbers_file(stand *x, size_t n) {
     return write_file(x, "own.jsonl", text);
 }
 
+/* Forty queries whose answer is one word, and `tasks` of generated ones; the expert writes the word for those that are asked, and what is trained on that is
+ * promoted. evaluate: what else is asked of the evaluation. */
+static inline const char *word_run(stand *x, int iterations, const char *tasks, const char *evaluate) {
+    const char *path = arena_printf(x->memory, "%s/own.jsonl", x->folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 40; i++)
+        fprintf(f, "{\"query\": \"Which word is number %d?\", \"answer\": \"the\"}\n", 7 * i + 3);
+    assert_int_equal(fclose(f), 0);
+    return arena_printf(x->memory,
+                        "name: own\nseed: 3\niterations: %d\ntasks: {file: %s%s}\nlearner: {samples: 2, max_tokens: 6}\ncritic: {examples: 0}\n"
+                        "refine: {queries: 0, learnability: 0}\nhuman: {labels: 80, audits: 2, demonstrations: 30}\nbuild: {documents: 1, real_share: 0.2}\n"
+                        "train: {rank: 4, epochs: 8, batch: 4, lr: 0.02}\ngate: {perplexity_margin: 1, monitor_prompts: 2}\n"
+                        "evaluate: {tasks: 20, general: 0, documents: 2, gsm8k: 0%s}\n",
+                        iterations, path, tasks, evaluate);
+}
+
 /* A row more, which every answer passes and which is not held out: so there is something to train on. */
 static inline const char *with_easy_row(const char *path) {
     FILE *f = fopen(path, "a");

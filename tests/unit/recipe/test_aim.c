@@ -253,6 +253,31 @@ static void answers_of(bench *b, size_t query, task_perturbation p, size_t n, bo
     aim_count(&b->aim, &x->queries, &x->answers, from);
 }
 
+/* Another learner: nothing is known of where it fails; what is solved stays retired until it is failed. */
+static void aim__forgets__another_learners_answers(void **state) {
+    (void)state;
+    bench *b = bench_new("5", large, 3);
+    cell_record *r = &b->aim.records[1];
+    size_t even[MAX_CELLS];
+    stand_draw(b->x, "q", "arithmetic", "two_digit_sum", 1);
+    answers_of(b, 0, PERTURBATION_NONE, AIM_WINDOW + 3, true);
+    b->aim.records[2].retired = b->aim.probed = true;
+    r->next = 7;
+    aim_forget(&b->aim);
+    assert_false(b->aim.probed);
+    assert_int_equal(aim_tried(r), 0);
+    assert_int_equal(aim_solved(r), 0);
+    assert_int_equal(r->next, 7); /* no query comes twice */
+    assert_true(b->aim.records[2].retired);
+    b->aim.records[2].retired = false;
+    wave_counts(b, true, 300, even);
+    assert_true(even[0] > 80 && even[1] > 80 && even[2] > 80);
+    answers_of(b, 0, PERTURBATION_NONE, AIM_WINDOW + 3, false); /* the ring begins anew */
+    assert_int_equal(aim_tried(r), AIM_WINDOW);
+    assert_int_equal(aim_solved(r), 0);
+    bench_free(b);
+}
+
 static void aim__only_the_last_answers__count(void **state) {
     (void)state;
     bench *b = bench_new("5", large, 3);
@@ -350,6 +375,7 @@ int main(void) {
         cmocka_unit_test(aim__is_clear_of_every_suite),
         cmocka_unit_test(aim__targeted_waves__go_where_success_is_near_one_half),
         cmocka_unit_test(aim__counts__what_is_known_only),
+        cmocka_unit_test(aim__forgets__another_learners_answers),
         cmocka_unit_test(aim__only_the_last_answers__count),
         cmocka_unit_test(aim__a_solved_cell__retires_and_comes_back),
         cmocka_unit_test(aim__all_retired__still_draws),

@@ -49,6 +49,31 @@ static void loop__small_loss__leaves_rows_out(void **state) {
     free(all), free(off), free(half);
 }
 
+/* A version that was promoted is asked queries of all cells alike, and given prose that it has not read; after a rejection both stay. */
+static void loop__a_promoted_version__begins_anew(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    const char *yaml = word_run(x, 3, ", cells: [arithmetic/three_digit_sum, arithmetic/two_digit_sum, writing/lower_case, writing/title]}\nattacker: {queries: 8, waves: 1, variations: 0", "");
+    json_t *summary = run_well(x, yaml), *rows = NULL, *prose = NULL;
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM gate WHERE verdict = 'promote' AND iteration = 1"), 1);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM gate WHERE verdict = 'promote' AND iteration = 2"), 0);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT iteration, body FROM text WHERE kind = 'document' ORDER BY iteration", NULL, &prose));
+    assert_int_equal(json_array_size(prose), 2);
+    assert_int_equal(field_int(json_array_get(prose, 0), "iteration"), 1);
+    assert_int_equal(field_int(json_array_get(prose, 1), "iteration"), 2);
+    assert_string_not_equal(field_text(json_array_get(prose, 0), "body"), field_text(json_array_get(prose, 1), "body"));
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM example e JOIN text t ON t.id = json_extract(e.texts, '$[0]') WHERE t.kind = 'document' AND t.iteration = 2 AND e.iteration IN (2, 3)"), 2);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM example e JOIN text t ON t.id = json_extract(e.texts, '$[0]') WHERE t.kind = 'document'"), 3);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT count(*) n FROM step_item WHERE path = 'iteration/2/attack/1/draw' GROUP BY json_extract(input, '$.cell')", NULL, &rows));
+    assert_int_equal(json_array_size(rows), 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(field_int(json_array_get(rows, i), "n"), 2);
+    json_decref(prose);
+    json_decref(rows);
+    json_decref(summary);
+    stand_free(x);
+}
+
 static json_t *run_gated(stand *x, const char *name, const char *seed) {
     return run_well(x, arena_printf(x->memory, "name: %s\n%siterations: 2\ntasks: {cells: [arithmetic/three_digit_sum]}\nattacker: {queries: 4, waves: 1, variations: 0}\n"
                                                "learner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\nrefine: {queries: 2, samples: 1, learnability: 0}\n"
@@ -110,6 +135,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loop__rewordings__are_of_different_queries),
         cmocka_unit_test(loop__small_loss__leaves_rows_out),
+        cmocka_unit_test(loop__a_promoted_version__begins_anew),
         cmocka_unit_test(loop__gate__spends_alpha_by_attempt),
         cmocka_unit_test(loop__critic__has_one_answer_of_a_query),
     };

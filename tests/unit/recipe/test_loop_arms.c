@@ -1,5 +1,5 @@
 /* The loop's control arms, on a tiny model that can learn one word. */
-#include "actors.h"
+#include "own_queries.h"
 #include "recipe/recipe.h"
 #include "recipe/run_file.h"
 #include <sqlite3.h>
@@ -9,22 +9,6 @@ static const char gold_run[] =
     "learner: {samples: 2, max_tokens: 8}\ncritic: {examples: 0}\nrefine: {queries: 2, samples: 1, learnability: 0}\n"
     "human: {labels: 20, audits: 2, demonstrations: 4}\nbuild: {documents: 1, gold: 4, real_share: 0.2}\n"
     "train: {rank: 2, epochs: 1, batch: 4}\ngate: {monitor_prompts: 2}\nevaluate: {tasks: 8, general: 2, documents: 2, gsm8k: 0, arms: true}\n";
-
-/* Forty queries whose answer is one word; the expert writes it for those that are asked. */
-static const char *word_run(stand *x, int iterations, const char *arms) {
-    const char *path = arena_printf(x->memory, "%s/own.jsonl", x->folder);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    for (int i = 0; i < 40; i++)
-        fprintf(f, "{\"query\": \"Which word is number %d?\", \"answer\": \"the\"}\n", 7 * i + 3);
-    assert_int_equal(fclose(f), 0);
-    return arena_printf(x->memory,
-                        "name: own\nseed: 3\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 2, max_tokens: 6}\ncritic: {examples: 0}\n"
-                        "refine: {queries: 0, learnability: 0}\nhuman: {labels: 80, audits: 2, demonstrations: 30}\nbuild: {documents: 1, real_share: 0.2}\n"
-                        "train: {rank: 4, epochs: 8, batch: 4, lr: 0.02}\ngate: {perplexity_margin: 1, monitor_prompts: 2}\n"
-                        "evaluate: {tasks: 20, general: 0, documents: 2, gsm8k: 0%s}\n",
-                        iterations, path, arms);
-}
 
 typedef struct said {
     const char *words; /* looked for */
@@ -93,7 +77,7 @@ static double after(const json_t *rows, const char *name) {
 static void arms__random_labels__teach_nothing(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
-    json_t *summary = run_yaml(x, word_run(x, 1, ", arms: true"), NULL), *status = NULL, *log = NULL, *line;
+    json_t *summary = run_yaml(x, word_run(x, 1, "", ", arms: true"), NULL), *status = NULL, *log = NULL, *line;
     const json_t *rows = json_object_get(summary, "arms"), *difference = json_object_get(arm_of(rows, "random_labels"), "difference");
     const json_t *held_out = json_object_get(summary, "held_out");
     size_t i, of_arms = 0;
@@ -133,18 +117,18 @@ static void arms__random_labels__teach_nothing(void **state) {
 static void arms__asked_for_later__are_the_same_and_change_nothing(void **state) {
     (void)state;
     stand *x = stand_new(NULL), *y = stand_new(NULL);
-    json_t *with = run_yaml(x, word_run(x, 1, ", arms: true"), NULL), *status = NULL;
-    json_t *without = run_yaml(y, word_run(y, 1, ""), NULL);
+    json_t *with = run_yaml(x, word_run(x, 1, "", ", arms: true"), NULL), *status = NULL;
+    json_t *without = run_yaml(y, word_run(y, 1, "", ""), NULL);
     assert_null(json_object_get(without, "arms"));
     assert_int_equal(count(y, "SELECT count(*) FROM run WHERE name <> 'main'"), 1);
     assert_ok(y->ctx, store_status(y->store, "own", &status));
     assert_true(json_is_null(json_object_get(status, "arms")));
     json_decref(status);
     json_decref(without);
-    without = run_yaml(y, word_run(y, 1, ", arms: false"), NULL); /* nor is it another run */
-    json_t *later = run_yaml(y, word_run(y, 1, ", arms: true"), NULL);
+    without = run_yaml(y, word_run(y, 1, "", ", arms: false"), NULL); /* nor is it another run */
+    json_t *later = run_yaml(y, word_run(y, 1, "", ", arms: true"), NULL);
     const int64_t steps = count(y, "SELECT count(*) FROM step");
-    json_t *again = run_yaml(y, word_run(y, 1, ", arms: true"), NULL);
+    json_t *again = run_yaml(y, word_run(y, 1, "", ", arms: true"), NULL);
     assert_int_equal(count(y, "SELECT count(*) FROM step"), steps);
     assert_true(json_equal(json_object_get(with, "arms"), json_object_get(later, "arms")));
     assert_true(json_equal(json_object_get(again, "arms"), json_object_get(later, "arms")));
@@ -245,11 +229,11 @@ static void arms__examples__are_what_they_are_called(void **state) {
 static void arms__more_iterations__go_the_way_of_the_version(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
-    json_t *summary = run_yaml(x, word_run(x, 1, ", arms: true"), NULL);
+    json_t *summary = run_yaml(x, word_run(x, 1, "", ", arms: true"), NULL);
     assert_string_equal(field_text(json_object_get(summary, "version"), "status"), "promoted");
     const int64_t tokens = field_int(arm_of(json_object_get(summary, "arms"), "loop"), "loss_tokens");
     json_decref(summary);
-    summary = run_yaml(x, word_run(x, 2, ", arms: true"), NULL); /* a finished run is given more: arms of its own */
+    summary = run_yaml(x, word_run(x, 2, "", ", arms: true"), NULL); /* a finished run is given more: arms of its own */
     const json_t *rows = json_object_get(summary, "arms");
     assert_int_equal(count(x, "SELECT count(*) FROM run WHERE name IN ('own.1.arms', 'own.2.arms')"), 2);
     assert_string_equal(field_text(json_object_get(summary, "version"), "status"), "rejected"); /* nothing is left to gain: the first stays */
