@@ -59,7 +59,7 @@ const command command_weak_to_strong = {
     "A weak supervisor is trained on half A, its labels of half B train a stronger student, and a ceiling is the same\n"
     "student on the truth. Prints how much of the gap each student recovers (PGR), with intervals over seeds and items:\n"
     "naive, auxiliary confidence loss (both schedules), only the most confident labels, errors replaced by random flips of\n"
-    "the same rates, bootstrapping, specialists. Models are trained from scratch, or the student is a language model\n"
+    "the same rates, bootstrapping, specialists by vote and mean. Models are trained from scratch, or the student is a language model\n"
     "(strong: language-model). Or both models and the labelled rows are your own (experiment: weak-to-strong-rows, with\n"
     "data: my.jsonl, weak: MODEL, strong: MODEL). Stop it at any moment and run the same command again: it goes on.\n\n"
     "  --output DIR   where result.json, curves.svg and finished parts are kept (default: the file's stem + .out)\n"

@@ -3,8 +3,11 @@
  *   weak       smallest model on half A with the truth; its P(true) on half B are the weak labels
  *   ceiling    strong model on half B with the truth: the largest of the ladder, or a language model of the user's (w2s_lm.c)
  *   students   on half B with weak labels, as they are or as a condition below makes them
+ *   panel      specialists, the smallest model on one domain of half A each; a student learns from what they come to together: their majority,
+ *              their mean, or votes weighed by the truth of the validation items, which nobody else is told. One generalist on all of half A,
+ *              trained as long as they are in sum, says what the training alone is worth
  *
- * Every model starts from the same weights of its size and takes the same number of steps, so that conditions with fewer items
+ * Every model but the generalist starts from the same weights of its size and takes the same number of steps, so that conditions with fewer items
  * differ in what they saw, not in how long they learnt. Works of one level are independent; each is a stage. */
 #include "base/decimal.h"
 #include "experiment/weak_to_strong.h"
@@ -16,14 +19,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum label_source { TRUTH_A, TRUTH_B, SPECIALIST, SOFT, HARD, CONFIDENT, RANDOM, MATCHED, SHUFFLED, BOOTSTRAP, ENSEMBLE } label_source;
+typedef enum label_source { TRUTH_A, TRUTH_A_LONG, TRUTH_B, SPECIALIST, SOFT, HARD, CONFIDENT, RANDOM, MATCHED, SHUFFLED, BOOTSTRAP, GENERALIST, ENSEMBLE } label_source;
+/* How labels of the specialists are made one. */
+typedef enum fusion { FUSE_VOTES, FUSE_BEST, FUSE_MAJORITY, FUSE_MEAN, FUSE_ROUTE, N_FUSIONS } fusion;
 typedef enum model_choice { SMALLEST, MIDDLE, STRONG } model_choice;
 
 typedef struct condition {
     const char *name;
     label_source source;
     model_choice model;
-    double share; /* CONFIDENT, RANDOM: of the labels kept; SPECIALIST: its domain */
+    double share; /* CONFIDENT, RANDOM: of the labels kept; SPECIALIST: its domain; ENSEMBLE: its fusion */
     const char *objective, *settings[3];
 } condition;
 
@@ -33,6 +38,7 @@ static const condition conditions[] = {
     {"specialist-0", SPECIALIST, SMALLEST, 0, "classify", {0}},
     {"specialist-1", SPECIALIST, SMALLEST, 1, "classify", {0}},
     {"specialist-2", SPECIALIST, SMALLEST, 2, "classify", {0}},
+    {"generalist", TRUTH_A_LONG, SMALLEST, 0, "classify", {0}},
     /* the first level ends here: what follows needs its labels */
     {"naive", SOFT, STRONG, 0, "classify", {0}},
     {"naive-smallest", SOFT, SMALLEST, 0, "classify", {0}},
@@ -48,9 +54,12 @@ static const condition conditions[] = {
     {"matched-flips", MATCHED, STRONG, 0, "classify", {0}},
     {"shuffled", SHUFFLED, STRONG, 0, "classify", {0}},
     {"bootstrap", BOOTSTRAP, STRONG, 0, "classify", {0}},
-    {"ensemble", ENSEMBLE, STRONG, 0, "classify", {0}},
+    {"ensemble", ENSEMBLE, STRONG, FUSE_VOTES, "classify", {0}},
+    {"ensemble-majority", ENSEMBLE, STRONG, FUSE_MAJORITY, "classify", {0}},
+    {"ensemble-mean", ENSEMBLE, STRONG, FUSE_MEAN, "classify", {0}},
+    {"naive-generalist", GENERALIST, STRONG, 0, "classify", {0}},
 };
-enum { N_CONDITIONS = sizeof conditions / sizeof *conditions, N_FIRST = 2 + W2S_N_SPECIALISTS, WEAK = 0, CEILING = 1 };
+enum { N_CONDITIONS = sizeof conditions / sizeof *conditions, WEAK = 0, CEILING = 1, PANEL = 2, LONG = PANEL + W2S_N_SPECIALISTS, N_FIRST };
 _Static_assert((int)N_CONDITIONS <= (int)W2S_MAX_CONDITIONS, "too many conditions");
 
 /* The labels of half B within a result, which is P(true) of all items [n_all]. */
@@ -64,7 +73,7 @@ static const double *on_b(const w2s_items *s, const double *p) {
 typedef struct label_set {
     const sequence_item *items;
     double *labels, *weights;
-    const double *weak; /* the supervisor's P(true) of all items, [n_all]; NULL: there is none yet */
+    const double *weak; /* P(true) of all items by whoever supervises, [n_all]; NULL: the truth does */
 } label_set;
 
 /* The most confident of those of each class that the supervisor says. */
@@ -104,7 +113,7 @@ static agon_status matched_flips(agon_ctx *ctx, uint64_t seed, const sequence_it
  * (the specification allows a part of it), and no other student is. */
 static void competence(const w2s_grid *g, size_t seed, size_t family, size_t e, double out[SEQUENCE_N_DOMAINS + 1]) {
     const w2s_items *s = w2s_grid_items(g, seed, family);
-    const double *p = w2s_grid_result(g, seed, family, 2 + e);
+    const double *p = w2s_grid_result(g, seed, family, PANEL + e);
     double right[SEQUENCE_N_DOMAINS + 1] = {0}, n[SEQUENCE_N_DOMAINS + 1] = {0};
     for (size_t i = 0; i < g->w->n_validation; i++) {
         const sequence_item *item = &s->validation[i];
@@ -119,8 +128,6 @@ static void competence(const w2s_grid *g, size_t seed, size_t family, size_t e, 
         out[d] = n[d] > 0 ? right[d] / n[d] : 0.5;
 }
 
-/* P(true) of item i by the specialists: log-odds votes, and the controls. */
-typedef enum fusion { FUSE_VOTES, FUSE_BEST, FUSE_MAJORITY, FUSE_MEAN, FUSE_ROUTE, N_FUSIONS } fusion;
 static const char *const fusion_names[N_FUSIONS] = {"log_odds_votes", "best_single", "majority", "mean_probability", "routing"};
 
 typedef struct panel {
@@ -132,7 +139,7 @@ static panel panel_of(const w2s_grid *g, size_t seed, size_t family) {
     panel x;
     for (size_t e = 0; e < W2S_N_SPECIALISTS; e++) {
         competence(g, seed, family, e, x.c[e]);
-        x.p[e] = w2s_grid_result(g, seed, family, 2 + e);
+        x.p[e] = w2s_grid_result(g, seed, family, PANEL + e);
     }
     return x;
 }
@@ -144,21 +151,23 @@ static size_t most_competent(const panel *x, int domain) {
     return best;
 }
 
+/* P(true) of an item by the specialists. Majority and mean ask for no truth; the others do, for competence. */
 static double fuse(const panel *x, fusion how, const sequence_item *item, size_t at) {
-    double accuracy[W2S_N_SPECIALISTS], votes[W2S_N_SPECIALISTS], mean = 0, count = 0;
+    double accuracy[W2S_N_SPECIALISTS], votes[W2S_N_SPECIALISTS], p[W2S_N_SPECIALISTS][2], fused[2];
     for (size_t e = 0; e < W2S_N_SPECIALISTS; e++) {
         accuracy[e] = x->c[e][item->domain];
+        p[e][0] = 1 - x->p[e][at], p[e][1] = x->p[e][at];
         votes[e] = x->p[e][at] > 0.5;
-        mean += x->p[e][at] / W2S_N_SPECIALISTS;
-        count += votes[e];
     }
     switch (how) {
     case FUSE_BEST:
         return x->p[most_competent(x, SEQUENCE_N_DOMAINS)][at];
     case FUSE_MAJORITY:
-        return count > W2S_N_SPECIALISTS / 2.0 ? 1 : 0;
+        w2s_majority(&p[0][0], W2S_N_SPECIALISTS, 2, fused);
+        return fused[1];
     case FUSE_MEAN:
-        return mean;
+        w2s_mean(&p[0][0], W2S_N_SPECIALISTS, 2, fused);
+        return fused[1];
     case FUSE_ROUTE:
         return x->p[most_competent(x, item->domain)][at];
     default:
@@ -166,25 +175,33 @@ static double fuse(const panel *x, fusion how, const sequence_item *item, size_t
     }
 }
 
-/* What a condition trains on. */
-static agon_status make_labels(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, const condition *k, label_set *out) {
+/* P(true) of all items by the supervisor of a condition, [n_all]: the weak model, the generalist, or the specialists together. */
+static void supervise(const w2s_grid *g, size_t seed, size_t family, const condition *k, double *p) {
+    const w2s_items *s = w2s_grid_items(g, seed, family);
+    if (k->source == ENSEMBLE) {
+        const panel x = panel_of(g, seed, family);
+        for (size_t i = 0; i < g->w->n_all; i++)
+            p[i] = fuse(&x, (fusion)k->share, &s->items[i], i);
+    } else {
+        memcpy(p, w2s_grid_result(g, seed, family, k->source == GENERALIST ? LONG : WEAK), g->w->n_all * sizeof *p);
+    }
+}
+
+/* What a condition trains on; supervisor [n_all] is room for its P(true). */
+static agon_status make_labels(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, const condition *k, double *supervisor, label_set *out) {
     const w2s *w = g->w;
     const w2s_items *s = w2s_grid_items(g, seed, family);
-    const double *weak = on_b(s, w2s_grid_result(g, seed, family, WEAK));
+    const double *weak = on_b(s, supervisor);
     uint64_t draw = lab_seed(w->l, seed, "%s %zu", k->name, s->family);
-    bool truth = k->source == TRUTH_A || k->source == TRUTH_B || k->source == SPECIALIST;
-    out->items = k->source == TRUTH_A || k->source == SPECIALIST ? s->a : s->b;
-    out->weak = truth ? NULL : w2s_grid_result(g, seed, family, WEAK);
-    panel x = {0};
-    if (k->source == ENSEMBLE)
-        x = panel_of(g, seed, family);
+    bool of_a = k->source == TRUTH_A || k->source == TRUTH_A_LONG || k->source == SPECIALIST, truth = of_a || k->source == TRUTH_B;
+    out->items = of_a ? s->a : s->b;
+    out->weak = truth ? NULL : supervisor;
+    if (!truth)
+        supervise(g, seed, family, k, supervisor);
     for (size_t i = 0; i < w->n_train; i++) {
         const sequence_item *item = &out->items[i];
         out->weights[i] = k->source == SPECIALIST ? item->domain == (int)k->share : 1;
-        out->labels[i] = truth                   ? item->truth
-                         : k->source == HARD     ? weak[i] > 0.5
-                         : k->source == ENSEMBLE ? fuse(&x, FUSE_VOTES, item, (size_t)(item - s->items))
-                                                 : weak[i];
+        out->labels[i] = truth ? item->truth : k->source == HARD ? weak[i] > 0.5 : weak[i];
     }
     switch (k->source) {
     case CONFIDENT:
@@ -211,6 +228,11 @@ static size_t size_of(const w2s *w, model_choice m) {
 /* Bootstrapping goes from here to the strong model. */
 static size_t first_step(const w2s *w) {
     return size_of(w, STRONG) > 0 ? 1 : 0;
+}
+
+/* Of a training, in that of the one supervisor. */
+static size_t length_of(const condition *k) {
+    return k->source == TRUTH_A_LONG ? W2S_N_SPECIALISTS : 1;
 }
 
 /* The best checkpoint so far by each rule of w2s_stop. */
@@ -286,7 +308,7 @@ static agon_status learn_ladder(const w2s *w, agon_ctx *ctx, const lab_model *fr
 static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_items *s, size_t size, const condition *k,
                          const label_set *labels, double *p) {
     char alpha[32], likelihood[48];
-    lab_training t = {.objective = k->objective, .steps = w->steps, .batch = w->batch, .lr = w->lr,
+    lab_training t = {.objective = k->objective, .steps = w->steps * length_of(k), .batch = w->batch, .lr = w->lr,
                       .seed = lab_seed(w->l, seed, "order %zu", s->family)};
     size_t n = 0;
     for (; n < 3 && k->settings[n]; n++)
@@ -318,14 +340,15 @@ static agon_status train_condition(const w2s_grid *g, agon_ctx *ctx, size_t seed
     const w2s *w = g->w;
     const condition *k = &conditions[number];
     const w2s_items *s = w2s_grid_items(g, seed, family);
-    label_set labels = {.labels = malloc(w->n_train * sizeof(double)), .weights = malloc(w->n_train * sizeof(double))};
-    agon_status status = labels.labels && labels.weights ? make_labels(g, ctx, seed, family, k, &labels)
-                                                         : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    double *room = malloc((w->n_all + 2 * w->n_train) * sizeof *room);
+    if (!room)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    label_set labels = {.labels = room + w->n_all, .weights = room + w->n_all + w->n_train};
+    agon_status status = make_labels(g, ctx, seed, family, k, room, &labels);
     if (!status)
         status = k->source == BOOTSTRAP ? climb(w, ctx, seed, s, k, &labels, p)
                                         : learn(w, ctx, seed, s, size_of(w, k->model), k, &labels, p);
-    free(labels.labels);
-    free(labels.weights);
+    free(room);
     return status;
 }
 
@@ -360,10 +383,12 @@ static double weak_label_accuracy(const w2s *w, const w2s_items *s, const double
 static agon_status imitation_json(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, size_t condition, json_t **out) {
     const w2s *w = g->w;
     const w2s_items *s = w2s_grid_items(g, seed, family);
-    const double *weak = w2s_grid_result(g, seed, family, WEAK), *p = w2s_grid_result(g, seed, family, condition);
+    const double *p = w2s_grid_result(g, seed, family, condition);
     int *all = malloc(3 * w->n_test * sizeof *all);
-    double *confidence = malloc(w->n_test * sizeof *confidence);
-    agon_status status = all && confidence ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    double *confidence = malloc(w->n_test * sizeof *confidence), *weak = malloc(w->n_all * sizeof *weak);
+    agon_status status = all && confidence && weak ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (!status)
+        supervise(g, seed, family, &conditions[condition], weak);
     for (size_t i = 0; i < w->n_test && !status; i++) {
         size_t at = (size_t)(s->test + i - s->items);
         all[i] = weak[at] > 0.5;
@@ -375,6 +400,7 @@ static agon_status imitation_json(const w2s_grid *g, agon_ctx *ctx, size_t seed,
         status = w2s_imitation_json(ctx, conditions[condition].name, all, all + w->n_test, all + 2 * w->n_test, confidence, w->n_test, out);
     free(all);
     free(confidence);
+    free(weak);
     return status;
 }
 
@@ -403,9 +429,10 @@ static agon_status add_extra(const w2s_grid *g, size_t seed, size_t family, json
         json_array_append_new(imitations, one);
     }
     if (!status)
-        json_array_append_new(list, json_pack("{s:I,s:f,s:O,s:O,s:O}", "seed", (json_int_t)seed, "weak_label_accuracy",
-                                              weak_label_accuracy(w, s, weak, weights), "kept_label_accuracy", kept,
-                                              "specialist_label_accuracy", fused, "students", imitations));
+        json_array_append_new(list, json_pack("{s:I,s:f,s:f,s:O,s:O,s:O}", "seed", (json_int_t)seed, "weak_label_accuracy",
+                                              weak_label_accuracy(w, s, weak, weights), "generalist_label_accuracy",
+                                              weak_label_accuracy(w, s, on_b(s, w2s_grid_result(g, seed, family, LONG)), weights),
+                                              "kept_label_accuracy", kept, "specialist_label_accuracy", fused, "students", imitations));
     json_decref(fused);
     json_decref(kept);
     json_decref(imitations);
@@ -421,7 +448,7 @@ void w2s_classes_works(const w2s *w, double *works) {
         if (k >= N_FIRST && w2s_left_out(w->l, conditions[k].name))
             continue;
         for (size_t size = conditions[k].source == BOOTSTRAP ? first_step(w) : last; size <= last; size++)
-            works[size]++;
+            works[size] += (double)length_of(&conditions[k]);
     }
 }
 

@@ -53,6 +53,32 @@ agon_status w2s_keep_random(agon_ctx *ctx, uint64_t seed, size_t n, double share
     return AGON_OK;
 }
 
+size_t w2s_likeliest(const double *p, size_t n_classes) {
+    size_t best = 0;
+    for (size_t k = 1; k < n_classes; k++)
+        best = p[k] > p[best] ? k : best;
+    return best;
+}
+
+void w2s_mean(const double *p, size_t n_labellers, size_t n_classes, double *out) {
+    for (size_t k = 0; k < n_classes; k++) {
+        out[k] = 0;
+        for (size_t e = 0; e < n_labellers; e++)
+            out[k] += p[e * n_classes + k] / (double)n_labellers;
+    }
+}
+
+void w2s_majority(const double *p, size_t n_labellers, size_t n_classes, double *out) {
+    w2s_mean(p, n_labellers, n_classes, out);
+    for (size_t k = 0; k < n_classes; k++)
+        out[k] /= 2; /* a mean never outweighs a vote */
+    for (size_t e = 0; e < n_labellers; e++)
+        out[w2s_likeliest(p + e * n_classes, n_classes)] += 1;
+    const size_t best = w2s_likeliest(out, n_classes);
+    for (size_t k = 0; k < n_classes; k++)
+        out[k] = k == best;
+}
+
 void w2s_shuffle(uint64_t seed, double *labels, size_t n, size_t width) {
     rng r = rng_new(seed);
     for (size_t i = n; i > 1; i--) {

@@ -84,9 +84,11 @@ static agon_status task_json(const w2s *w, const w2s_scores *s, json_t **out) {
 
 /* ---- curves ------------------------------------------------------------------------------------------------ */
 
-/* PGR against the share of the weak labels kept, with the controls at the right. */
+enum { N_CURVES = 3, N_AIDS = 9, MOST_POINTS = N_AIDS };
+
+/* PGR against the share of the weak labels kept, with the controls at the right; or of each aid. */
 typedef struct curve {
-    double x[8], y[8], low[8], high[8];
+    double x[MOST_POINTS], y[MOST_POINTS], low[MOST_POINTS], high[MOST_POINTS];
     size_t n;
 } curve;
 
@@ -111,7 +113,6 @@ static plot_series series_of(const char *name, const curve *c, bool points_only)
     return (plot_series){.name = name, .x = c->x, .y = c->y, .low = c->low, .high = c->high, .n = c->n, .points_only = points_only};
 }
 
-enum { N_CURVES = 3, N_AIDS = 6 };
 typedef struct panel_data {
     curve curves[N_CURVES];
     plot_series series[N_CURVES];
@@ -143,8 +144,9 @@ static agon_status kept_panel(const w2s *w, const w2s_scores *s, bool classes, p
 
 /* PGR by aid. */
 static agon_status aids_panel(const w2s *w, const w2s_scores *s, panel_data *d, plot_panel *out) {
-    static const char *const names[N_AIDS] = {"naive", "aux-linear", "aux-released", "bootstrap", "ensemble", "shuffled"};
-    static const char *const labels[N_AIDS] = {"naive", "aux lin", "aux rel", "boot", "ens", "shuf"};
+    static const char *const names[N_AIDS] = {"naive", "aux-linear", "aux-released", "bootstrap", "ensemble", "ensemble-majority", "ensemble-mean",
+                                              "naive-generalist", "shuffled"};
+    static const char *const labels[N_AIDS] = {"naive", "aux l", "aux r", "boot", "votes", "maj", "mean", "gen", "shuf"};
     agon_status status = AGON_OK;
     for (size_t i = 0; i < N_AIDS && !status; i++) {
         d->labels[d->curves[0].n] = labels[i];

@@ -182,13 +182,6 @@ static const double *of_test(const own_rows *x, const double *result) {
     return result + x->table.n_parts[W2S_STUDENT] * x->table.n_classes;
 }
 
-static size_t said(const double *p, size_t n_classes) {
-    size_t best = 0;
-    for (size_t k = 1; k < n_classes; k++)
-        best = p[k] > p[best] ? k : best;
-    return best;
-}
-
 /* What the controls know of the supervisor's labels [n] beside themselves. */
 typedef struct weak_labels {
     int *said, *truth, *flipped; /* the last is scratch */
@@ -204,7 +197,7 @@ static agon_status weak_labels_new(const own_rows *x, agon_ctx *ctx, size_t seed
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     out->truth = all + n, out->flipped = all + 2 * n;
     for (size_t i = 0; i < n; i++) {
-        out->said[i] = (int)said(weak + i * K, K);
+        out->said[i] = (int)w2s_likeliest(weak + i * K, K);
         out->truth[i] = t->rows[which[i]].truth;
         out->doubt[i] = -weak[i * K + (size_t)out->said[i]];
     }
@@ -306,7 +299,7 @@ static bool right(const w2s_grid *g, size_t seed, size_t family, const double *r
     const own_rows *x = g->arg;
     const size_t K = x->table.n_classes;
     (void)family;
-    return (int)said(of_test(x, result) + j * K, K) == x->table.rows[w2s_table_part(&x->table, seed, W2S_TEST)[j]].truth;
+    return (int)w2s_likeliest(of_test(x, result) + j * K, K) == x->table.rows[w2s_table_part(&x->table, seed, W2S_TEST)[j]].truth;
 }
 
 /* ---- figures --------------------------------------------------------------------------------------------------- */
@@ -371,8 +364,8 @@ static agon_status imitation_json(const w2s_grid *g, size_t seed, size_t number,
     double *confidence = malloc(n * sizeof *confidence);
     agon_status s = all && confidence ? AGON_OK : ctx_fail(x->w.l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < n && !s; i++) {
-        all[i] = (int)said(weak + i * K, K);
-        all[n + i] = (int)said(p + i * K, K);
+        all[i] = (int)w2s_likeliest(weak + i * K, K);
+        all[n + i] = (int)w2s_likeliest(p + i * K, K);
         all[2 * n + i] = x->table.rows[which[i]].truth;
         confidence[i] = p[i * K + (size_t)all[n + i]];
     }
@@ -439,7 +432,7 @@ static json_t *answers_json(const w2s_grid *g, size_t seed, size_t j) {
     for (size_t k = 0; k < N_CONDITIONS; k++) {
         const double *result = w2s_grid_result(g, seed, 0, k);
         if (result)
-            json_object_set_new(all, name_of(k), json_string(x->table.classes[said(of_test(x, result) + j * K, K)]));
+            json_object_set_new(all, name_of(k), json_string(x->table.classes[w2s_likeliest(of_test(x, result) + j * K, K)]));
     }
     return all;
 }

@@ -80,7 +80,7 @@ static inline const w2s_items *w2s_grid_items(const w2s_grid *g, size_t seed, si
 
 /* Everything of the classification tasks; out [n_families]. */
 AGON_MUST_CHECK agon_status w2s_classes(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out);
-/* Trainings of one family, works [n_sizes + 1] by size of the ladder; the last are the language model's. */
+/* Trainings of one family in the length of the supervisor's, works [n_sizes + 1] by size of the ladder; the last are the language model's. */
 void w2s_classes_works(const w2s *w, double *works);
 /* The k-th condition that may be left out; NULL after the last. */
 const char *w2s_classes_optional(size_t k);
@@ -113,6 +113,12 @@ AGON_MUST_CHECK agon_status w2s_keep_confident(agon_ctx *ctx, const int *said, c
                                                double *weights);
 /* The same for a share drawn at random. */
 AGON_MUST_CHECK agon_status w2s_keep_random(agon_ctx *ctx, uint64_t seed, size_t n, double share, double *weights);
+/* P(class) of one item by several labellers, p [n_labellers, n_classes], made one without knowing the truth, out [n_classes]: all on the class that most
+ * of them hold likeliest (of equally many the one of the greater mean; a labeller's own draw goes to the earlier class), or their mean. */
+void w2s_majority(const double *p, size_t n_labellers, size_t n_classes, double *out);
+void w2s_mean(const double *p, size_t n_labellers, size_t n_classes, double *out);
+/* The likeliest class of p [n_classes]; the earlier of equal ones. */
+size_t w2s_likeliest(const double *p, size_t n_classes);
 /* Deals labels [n, width] out among the items. */
 void w2s_shuffle(uint64_t seed, double *labels, size_t n, size_t width);
 /* Agreement of a student with its supervisor where that one is right and wrong, and the student's calibration; classes said [n]. *out new. */

@@ -176,10 +176,23 @@ if grep -q between_seeds whole-tokens/result.json; then fail "two seeds are call
 [ -f whole-w2s/curves.svg ] && [ -f whole-noise/curves.svg ] && [ -f whole-tokens/curves.svg ] && [ -f whole-exo/front.svg ] && [ -f whole-panacea/front.svg ] || fail "no curves"
 
 # ---- what is in a result: every condition of every task, the controls, an interval
-for what in naive aux-linear aux-released confident-25 confident-50 confident-75 matched-flips shuffled bootstrap ensemble scrambled-errors; do
+for what in naive aux-linear aux-released confident-25 confident-50 confident-75 matched-flips shuffled bootstrap ensemble ensemble-majority ensemble-mean generalist naive-generalist \
+    scrambled-errors; do
     says whole-w2s/result.json "\"condition\": \"$what\""
 done
 says whole-w2s/result.json '"log_odds_votes"'
+# Each weak labeller teaches a student of its own: no two of these learnt the same labels, on any task, and the generalist learnt longer than the supervisor.
+tr -d ' \n' <whole-w2s/result.json | grep -o '"calibration_error":[0-9.e-]*,"condition":"\(naive\|ensemble\|ensemble-majority\|ensemble-mean\|naive-generalist\)"' |
+    cut -d, -f1 | sort -u >students
+count
+[ "$(wc -l <students)" = 10 ] || fail "students of different labellers are one: $(cat students)"
+accuracy() { tr -d ' \n' <whole-w2s/result.json | grep -o "\"$1_label_accuracy\":[0-9.]*" | cut -d: -f2; }
+[ "$(accuracy generalist)" != "$(accuracy weak)" ] || fail "the generalist learnt no longer than the supervisor: $(accuracy weak)"
+# Every one with its share of the gap and an interval: two numbers, or null where there is no gap.
+tr -d ' \n' <whole-w2s/result.json >flat
+for what in ensemble-majority ensemble-mean naive-generalist; do
+    says flat "\"condition\":\"$what\",\"early_stop\":\{\"truth\":\{[^}]*\},\"weak_validation\":\{[^}]*\}\},\"interval\":\[-[0-9.]+,[0-9.]+\],\"pgr\":-?[0-9.]+,"
+done
 # A language model as the strong student: what is left out is not there, and other labels make another student.
 for what in naive aux-linear aux-released confident-25 confident-50 random-50 matched-flips shuffled bootstrap ensemble naive-middle; do
     says whole-lm/result.json "\"condition\": \"$what\""
