@@ -114,6 +114,14 @@ drafts: 1500
 pairs: 20
 test_items: 20
 END
+cat >sums.yaml <<'END'
+experiment: amplification
+rounds: 1
+taught: 12800
+questions: 12800
+epochs: 1
+test_items: 100
+END
 cat >red.yaml <<END
 experiment: red-team
 model: $tiny
@@ -153,7 +161,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -e plan ] || fail "a plan made its folder"
 
 # ---- every experiment, whole and killed
-for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs red; do
+for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs sums red; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -256,6 +264,11 @@ run 0 "$agon" experiment other.yaml --output twice --json
 says err '^seed 12 '
 says twice/curves.svg ', 2 seeds; bars: 95% over seeds<'
 [ "$(grep -Ec '<path d="M[0-9.]+ [0-9.]+V' twice/curves.svg)" -ge 12 ] || fail "no intervals are drawn"
+# People teach sums of one digit. Of two digits the model alone knows nothing, cut in two nearly all, and it learns what it was told so.
+for what in amplified own taught truth; do says whole-sums/result.json "\"arm\": \"$what\""; done
+tr -d ' \n' <whole-sums/result.json | grep -o '"level":1,"right_by_round":\[{[^}]*},{[^}]*}\]' | sed 's/.*"mean":\([-0-9.e]*\).*/\1/' >right
+awk '{ x[NR] = $1 } END { exit !(NR == 4 && x[1] > 0.5 && x[1] > x[2] + 0.3 && x[3] < 0.1 && x[4] > 0.5) }' right || fail "two digits right by amplified, own, taught, truth: $(tr '\n' ' ' <right)"
+[ -f whole-sums/levels.svg ] || fail "no curves"
 # An attacker's training is one stage that is written after every round, so what the kill cut there went on from inside; the adapter is what a PEFT reader takes.
 for what in plain templates untrained trained no-penalty; do
     says whole-red/result.json "\"arm\": \"$what\""
