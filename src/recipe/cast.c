@@ -200,8 +200,9 @@ static agon_status write_templates(cast *c) {
  * 18: rows of the recipe train with columns that would be lost are refused, and answers whose message has the weight 0 are read and not learnt.
  * 19: the expert's labels are shared evenly over the iterations.
  * 20: a promoted version is given prose that it has not read, and is probed in all cells before it is aimed at.
+ * 25: verdicts that examine a critic are asked for without its words, and a remote critic is asked several times.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 20 };
+enum { RULES = 25 };
 
 /* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
 static agon_status write_attacker(cast *c, json_t **result) {
@@ -267,6 +268,7 @@ static agon_status begin_step(cast *c) {
     c->actors.first_prompts = c->rules < 6;
     c->actors.first_rewordings = c->rules < 9;
     c->actors.first_rows = c->rules < 18;
+    c->actors.critic_votes = c->rules >= 25 && backend_capabilities(c->actors.critic) & IS_REMOTE ? (size_t)c->config->critic.votes : 1;
     if (!s && c->rewords.adapter)
         say_attacker(c, json_object_get(result, "attacker"));
     adapter_free(c->rewords.adapter);
@@ -335,7 +337,7 @@ static void unpin_servers(const json_t *pinned, json_t *config) {
 /* Runs begun before there were these keys did as their defaults say, or nothing of the kind. Those go on; runs begun since pinned the defaults too. */
 static void drop_what_was_so(const run_config *c, const json_t *pinned, json_t *config) {
     static const char *const later[][2] = {{"train", "schedule"}, {"train", "clip_norm"}, {"train", "beta1"}, {"train", "beta2"},
-                                           {"train", "eps"}, {"train", "weight_decay"}, {"gate", "approval_items"}, {"gate", "react"}};
+                                           {"train", "eps"}, {"train", "weight_decay"}, {"gate", "approval_items"}, {"gate", "react"}, {"critic", "votes"}};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         const char *section = later[i][0], *key = later[i][1];
         const json_t *before = json_object_get(pinned, section);

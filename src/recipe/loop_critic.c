@@ -227,24 +227,50 @@ static agon_status questions(loop *l, const picked *open, size_t most, answer_pa
     return s;
 }
 
-/* To reviewers: pairs as they are (words about one of two would favour the other), single answers with the model critic's words beside them. */
+/* Single answers, with the model critic's words beside them or blindly. */
+static agon_status ask_alone(loop *l, const char *name, const picked *which, double propensity, bool blind) {
+    cast *c = l->c;
+    agon_status s = AGON_OK;
+    if (which->n == 0)
+        return AGON_OK;
+    if (!blind)
+        s = write_critiques(&c->actors, cast_path(c, "decide/criticise"), &l->queries, &l->answers, which->items, which->n, l->critic);
+    return s ? s : ask_reviewers(&c->actors, cast_path(c, "%s", name), &l->queries, &l->answers, which->items, which->n, "verdict", "train", propensity, blind);
+}
+
+/* Who reads the critic's words is drawn to what they say: verdicts that examine it are given without them. Before rules 25 with them. */
+static bool is_asked_blindly(const loop *l, size_t answer) {
+    return l->c->rules >= 25 && (loop_examines(l, CRITIC_OF_REWARD, l->answers.items[answer].query) || l->config->gate.critic);
+}
+
+/* To reviewers: pairs as they are (words about one of two would favour the other), single answers with the model critic's words beside those that do
+ * not examine it. */
 static agon_status ask_queue(loop *l, const picked *open, size_t most, double propensity) {
     cast *c = l->c;
     answer_pair *pairs = NULL;
-    picked alone = {0};
-    size_t n_pairs = 0;
+    picked alone = {0}, blind = {0};
+    size_t n_pairs = 0, n_beside = 0;
     agon_status s = questions(l, open, most, &pairs, &n_pairs, &alone);
     l->asked += (int64_t)(n_pairs + alone.n);
     if (!s && n_pairs > 0)
         s = ask_preferences(&c->actors, cast_path(c, "decide/pairs"), &l->queries, &l->answers, pairs, n_pairs, "train", 1);
-    if (!s && alone.n > 0)
-        s = write_critiques(&c->actors, cast_path(c, "decide/criticise"), &l->queries, &l->answers, alone.items, alone.n,
-                            l->critic);
-    if (!s && alone.n > 0)
-        s = ask_reviewers(&c->actors, cast_path(c, "decide/ask"), &l->queries, &l->answers, alone.items, alone.n, "verdict",
-                          "train", propensity, false);
+    if (!s)
+        s = picked_new(c, alone.n, &blind);
+    for (size_t i = 0; i < alone.n && !s; i++) {
+        const size_t x = alone.items[i];
+        if (is_asked_blindly(l, x))
+            blind.items[blind.n++] = x;
+        else
+            alone.items[n_beside++] = x;
+    }
+    alone.n = n_beside;
+    if (!s)
+        s = ask_alone(l, "decide/ask", &alone, propensity, false);
+    if (!s)
+        s = ask_alone(l, "decide/ask_blindly", &blind, propensity, true);
     free(pairs);
     free(alone.items);
+    free(blind.items);
     return s;
 }
 

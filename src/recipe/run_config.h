@@ -49,7 +49,7 @@ typedef struct run_config {
     } learner;
     struct {
         backend_config by;
-        int64_t examples, epochs, least_calibration;
+        int64_t examples, epochs, least_calibration, votes;
         double lr, alpha, delta;
     } critic;
     struct {

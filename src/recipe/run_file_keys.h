@@ -73,6 +73,8 @@ KEY("critic", "delta", KEY_REAL, critic.delta, "0.1", 0.0001, 0.5,
     "... with this risk that the calibration was lucky")
 KEY("critic", "least_calibration", KEY_INT, critic.least_calibration, "20", 1, 1e6,
     "judged items a family needs before its confidence counts")
+KEY("critic", "votes", KEY_INT, critic.votes, "5", 1, 64,
+    "answers of a remote critic to one question, at temperature 0.7: the share of Yes is its confidence; 1: one greedy answer, always sure of itself")
 
 KEY("refine", "queries", KEY_INT, refine.queries, "160", 0, 1e6,
     "failed queries answered again with the critique")

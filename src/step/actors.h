@@ -25,6 +25,7 @@ typedef struct actors {
     char base[STORE_ID_SIZE]; /* version id of the base */
     backend *attacker, *learner, *critic;
     backend *verifier; /* a program for the user's own queries; NULL none */
+    size_t critic_votes; /* answers of a remote critic to one question; 0: as 1 */
     bool sealed; /* the oracle of this run: verifier answers go to the ledger and nowhere else */
     bool first_prompts; /* the run began with version 1 of the critic's short prompts (critic.h) */
     bool first_rows; /* the run began when rows were read without their weights of messages (dataset_options' as_begun) */

@@ -79,7 +79,8 @@ agon_status answers_to_judge(actors *a, const query_list *queries, const answer_
     for (size_t i = 0; i < n && !s; i++) {
         const answer *x = &answers->items[which[i]];
         json_t *input = json_pack("{ss ss ss ss}", "id", x->id, "query", queries->items[x->query].text, "answer", x->text, "version", version);
-        if (input && !a->first_prompts && json_object_set_new(input, "prompts", json_integer(2)) != 0) {
+        if (input && ((!a->first_prompts && json_object_set_new(input, "prompts", json_integer(2)) != 0) ||
+                      (a->critic_votes > 1 && json_object_set_new(input, "votes", json_integer((json_int_t)a->critic_votes)) != 0))) {
             json_decref(input);
             input = NULL;
         }

@@ -1,7 +1,7 @@
 /* Work of models besides answering: variations of queries, judgements, scores of text.
  *
  * vary  {"query", "perturbation", "version", "names"?} -> {"texts", "error"?, "n_prompt", "n_tokens"}
- * judge {"query", "answer", "version", "prompts"?: 2 (else 1), of the critic's short ones} -> {"p": P(correct) or null, "n_prompt", "n_tokens", "critique"?, "error"?}
+ * judge {"query", "answer", "version", "prompts"?: 2 (else 1), of the critic's short ones, "votes"?: answers of a critic that cannot score (else 1)} -> {"p": P(correct) or null, "n_prompt", "n_tokens", "critique"?, "error"?}
  * validate {"id", "query", "rewording", "judge": role} -> {"same": true, false or null, "n_prompt", "n_tokens", "critique"?, "error"?}
  * criticise {"id", "query", "answer", "version", "prompts"?} -> {"critique": words or null}
  * score {"documents", "hash", "version"} -> {"nll": [..], "n_tokens": [..]}: held-out text, a document each; hash pins which text */
@@ -98,7 +98,7 @@ static agon_status judge(actors *a, const json_t *const *inputs, const uint64_t 
     const adapter *version = NULL;
     agon_status s = items && j ? version_of(a, inputs, &version) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to judge");
     if (!s)
-        s = critic_judge(a->ctx, a->critic, items, n, 1, version, j);
+        s = critic_judge(a->ctx, a->critic, items, n, (size_t)field_int(inputs[0], "votes"), version, j);
     for (size_t i = 0; i < n && !s; i++)
         s = judgement_json(a, "p", real_or_null(j[i].p), &j[i], &outs[i]);
     free_judgements(j, n);

@@ -193,6 +193,10 @@ static void loop__a_trained_critic__is_examined_on_other_queries(void **state) {
         assert_true(stand_count(x, "SELECT count(*) FROM calibration_label") >= 10);
         assert_int_equal(stand_count(x, "SELECT count(*) FROM calibration_label c JOIN label l ON l.id = c.label JOIN text a ON a.id = l.target"
                                         " JOIN example_text k ON k.text = a.parent JOIN example e ON e.id = k.example WHERE e.objective = 'critique'"), 0);
+        /* Who judged what examines a critic did not read its words; the others did. */
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM calibration_label c JOIN label l ON l.id = c.label JOIN review_item r ON r.response = l.target"
+                                        " WHERE r.critique IS NOT NULL"), 0);
+        assert_true(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'verdict' AND critique IS NOT NULL") >= 10);
         assert_int_equal(stand_count(x, "SELECT count(*) FROM decision d JOIN text a ON a.id = d.response JOIN example_text k ON k.text = a.parent"
                                         " JOIN example e ON e.id = k.example WHERE e.objective = 'critique' AND d.iteration >= e.iteration AND d.route = 'auto'"), 0);
         assert_int_equal(json_array_size(json_object_get(summary, "critic")), 3);
