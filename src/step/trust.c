@@ -80,11 +80,12 @@ json_t *trust_json(const trust_table *t) {
     json_t *list = json_array();
     for (size_t i = 0; i < t->n_families; i++) {
         const trust *f = &t->families[i];
+        const char *always = f->always_pass ? "pass" : f->always_fail ? "fail" : NULL;
         json_array_append_new(
-            list, json_pack("{ss sI so so so so so so}", "family", f->family, "n", (json_int_t)f->n, "auroc",
+            list, json_pack("{ss sI so so so so so so ss*}", "family", f->family, "n", (json_int_t)f->n, "auroc",
                             real_or_null(f->auroc), "ece", real_or_null(f->ece), "brier", real_or_null(f->brier),
                             "pass_from", real_or_null(threshold_of(f, true)), "fail_to",
-                            real_or_null(threshold_of(f, false)), "coverage", real_or_null(f->coverage)));
+                            real_or_null(threshold_of(f, false)), "coverage", real_or_null(f->coverage), "always", always));
     }
     return list;
 }
@@ -121,8 +122,9 @@ static agon_status fit(actors *a, const query_list *queries, const answer_list *
     return s;
 }
 
-/* The scores from which one verdict may be the critic's own, tested from the most extreme on. */
-static agon_status judge_verdict(actors *a, const sample *x, bool pass, const trust_options *o, selective_result *out) {
+/* The scores from which one verdict may be the critic's own, tested from the most extreme on. *always: without the scores too. */
+static agon_status judge_verdict(actors *a, const sample *x, bool pass, const trust_options *o, selective_result *out, bool *always) {
+    selective_result blind = {0};
     double *confidence = memory_new(x->n + 1, sizeof *confidence);
     bool *error = memory_new(x->n + 1, sizeof *error);
     const size_t least = selective_least(o->alpha, o->delta / 2);
@@ -134,6 +136,11 @@ static agon_status judge_verdict(actors *a, const sample *x, bool pass, const tr
     }
     if (!s)
         s = selective_judge(a->ctx, confidence, error, x->n, &so, out);
+    for (size_t i = 0; i < x->n && !s; i++)
+        confidence[i] = 1;
+    if (!s)
+        s = selective_judge(a->ctx, confidence, error, x->n, &so, &blind);
+    *always = !s && !blind.abstain;
     free(confidence);
     free(error);
     return s;
@@ -159,9 +166,9 @@ static agon_status test_family(actors *a, const query_list *queries, const answe
     if (!s)
         s = measure(a->ctx, &x, &f->auroc, &f->ece, &f->brier);
     if (!s)
-        s = judge_verdict(a, &x, true, o, &f->pass);
+        s = judge_verdict(a, &x, true, o, &f->pass, &f->always_pass);
     if (!s)
-        s = judge_verdict(a, &x, false, o, &f->fail);
+        s = judge_verdict(a, &x, false, o, &f->fail, &f->always_fail);
     if (!s)
         t->n_families++;
     for (size_t i = 0; i < x.n && !s; i++) {
@@ -284,7 +291,8 @@ static agon_status add_decision(void *arg, size_t i, json_t *out) {
     decision_record d = {.run = run_id(a->run),
                          .response = x->id,
                          .route = alone ? "auto" : "escalate",
-                         .reason = alone  ? "the critic's score earned it"
+                         .reason = alone && (pass ? f->always_pass : f->always_fail) ? "this verdict is seldom wrong in this family, whatever the critic's score"
+                                   : alone ? "the critic's score earned it"
                                    : !f   ? "no valid calibration for this family"
                                    : q->taught ? "the critic was trained on answers to this query"
                                    : isnan(p) && !trust_may_decide(t, q) ? "no score of the critic's has earned it in this family"

@@ -15,6 +15,7 @@ typedef struct trust {
     size_t n; /* answers it was tested on */
     double auroc, ece, brier; /* NAN where not defined */
     selective_result pass, fail; /* confidences: the raw score, and 1 - the raw score */
+    bool always_pass, always_fail; /* a critic that gives every answer this verdict would have earned it too: the family's base rate, no skill */
     double coverage; /* share of those answers it would decide alone */
     char record[STORE_ID_SIZE]; /* calibration record */
     bool suspended; /* the monitor saw that it no longer holds (monitor.h): as if there were none */
@@ -52,7 +53,8 @@ double trust_p(const trust_table *t, double p_raw);
 bool trust_decides(const trust_table *t, const char *family, double p_raw, bool *pass);
 /* Is there a score with which the critic would decide on an answer to this query? Where not, asking it is in vain. */
 bool trust_may_decide(const trust_table *t, const query *q);
-/* [{"family", "n", "auroc", "ece", "brier", "pass_from", "fail_to", "coverage"}], raw scores or null, new. */
+/* [{"family", "n", "auroc", "ece", "brier", "pass_from", "fail_to", "coverage", "always"?: the verdict that every answer could get}], raw scores or null,
+ * new. */
 json_t *trust_json(const trust_table *t);
 
 /* Writes the critic's verdicts on `which` [n] at `path`: a decision record for each (auto, or escalate where trust was not earned), and a label

@@ -145,6 +145,7 @@ static void trust__is_per_verdict(void **state) {
         assert_false(trust_decides(&t, families[f], 0.9999, &pass));
         assert_true(trust_decides(&t, families[f], 0.0001, &pass) && !pass);
         assert_true(trust_find(&t, families[f])->coverage > 0.7 && trust_find(&t, families[f])->coverage < 1);
+        assert_false(trust_find(&t, families[f])->always_fail || trust_find(&t, families[f])->always_pass); /* not of who calls everything wrong */
     }
     trust_free(&t);
     bench_free(b);
@@ -190,6 +191,29 @@ static void trust__a_critic_that_always_says_the_same__earns_none(void **state) 
     for (int f = 0; f < 2; f++)
         for (double p = 0; p <= 1; p += 0.125)
             assert_false(trust_decides(&t, families[f], p, &pass));
+    trust_free(&t);
+    bench_free(b);
+}
+
+/* Where nearly all fail a critic that says so of everything is seldom wrong: it may decide, and that this is no skill is said. */
+static void trust__base_rate__is_told_from_skill(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    trust_table t;
+    size_t n_decided = 0;
+    for (size_t i = 0; i < N; i++) {
+        b->truth[i] = i % 100 == 0;
+        b->x->answers.items[i].p_raw = 0.1;
+    }
+    calibrate(b, "calibrate", N, &usual, &t);
+    for (int f = 0; f < 2; f++)
+        assert_true(trust_find(&t, families[f])->always_fail && !trust_find(&t, families[f])->always_pass && trust_find(&t, families[f])->coverage > 0.999);
+    json_t *report = trust_json(&t);
+    assert_string_equal(field_text(json_array_get(report, 0), "always"), "fail");
+    assert_ok(b->x->ctx, trust_decide(&b->x->actors, "decide", &t, &b->x->queries, &b->x->answers, b->which, 3, &n_decided));
+    assert_int_equal(n_decided, 3);
+    assert_int_equal(stand_count(b->x, "SELECT count(*) FROM decision WHERE reason LIKE 'this verdict is seldom wrong%'"), 3);
+    json_decref(report);
     trust_free(&t);
     bench_free(b);
 }
@@ -307,6 +331,7 @@ int main(void) {
         cmocka_unit_test(trust__is_per_verdict),
         cmocka_unit_test(trust__calibration_is_measured_on_queries_it_was_not_fitted_on),
         cmocka_unit_test(trust__a_critic_that_always_says_the_same__earns_none),
+        cmocka_unit_test(trust__base_rate__is_told_from_skill),
         cmocka_unit_test(trust__each_verdict__has_half_of_delta),
         cmocka_unit_test(trust__too_few_tested__earn_none),
         cmocka_unit_test(trust__one_is_not_too_few_to_start_from),
