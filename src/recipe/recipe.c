@@ -148,21 +148,30 @@ static agon_status tell_time(const cast *c, const run_past *past, recipe_observe
     return s == AGON_ENOMEM || s == AGON_EINTERRUPTED ? s : AGON_OK; /* the run itself says what is wrong with its rows */
 }
 
-/* Who gives a key wants something of it. A run that is there already goes on with what it was begun with. */
-static agon_status check_effects(agon_ctx *ctx, store *store, const run_config *config, const recipe *r) {
-    const char *const *key = r->without_effect;
-    json_t *name = json_pack("[s]", config->name);
-    int64_t n_runs = 0;
-    agon_status s = json_made(ctx, name);
-    if (!s && key)
-        s = store_query_int(store, "SELECT count(*) FROM run WHERE name = ?1", name, &n_runs);
-    for (; key && *key && !s && n_runs == 0; key++) {
+/* Who gives a key wants something of it. */
+static agon_status check_effects(agon_ctx *ctx, const run_config *config, const recipe *r) {
+    agon_status s = AGON_OK;
+    for (const char *const *key = r->without_effect; key && *key && !s; key++) {
         char section[32];
         const size_t n = strcspn(*key, ".");
         snprintf(section, sizeof section, "%.*s", (int)n, *key);
         if (run_config_gives(config, section, *key + n + 1))
             s = ctx_fail(ctx, AGON_EINVAL, "%s: %s has no effect in 'recipe: %s'; leave it out, or take 'recipe: loop'", config->source, *key, r->name);
     }
+    return s;
+}
+
+/* A run that is there already goes on with what it was begun with. */
+static agon_status check_beginning(agon_ctx *ctx, store *store, const run_config *config, const recipe *r) {
+    json_t *name = json_pack("[s]", config->name);
+    int64_t n_runs = 0;
+    agon_status s = json_made(ctx, name);
+    if (!s)
+        s = store_query_int(store, "SELECT count(*) FROM run WHERE name = ?1", name, &n_runs);
+    if (!s && n_runs == 0)
+        s = check_effects(ctx, config, r);
+    if (!s && n_runs == 0 && r->check_beginning)
+        s = r->check_beginning(ctx, config);
     json_decref(name);
     return s;
 }
@@ -177,7 +186,7 @@ agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, re
     agon_status s = recipe_find(ctx, config->recipe, &r);
     if (s)
         return s;
-    s = check_effects(ctx, store, config, r);
+    s = check_beginning(ctx, store, config, r);
     if (s)
         return s;
     s = cast_open_actors(ctx, store, config, &c);

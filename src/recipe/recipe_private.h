@@ -28,6 +28,8 @@ typedef struct recipe {
     agon_status (*warn)(agon_ctx *ctx, const run_config *config, const run_past *past, json_t *sentences);
     /* Keys of a run file, "section.name", that change nothing here, NULL at their end: a run that begins with one of them is refused. NULL: none. */
     const char *const *without_effect;
+    /* What else no run may begin with, though one that was begun with it goes on and is read. As check; NULL: nothing. */
+    agon_status (*check_beginning)(agon_ctx *ctx, const run_config *config);
     agon_status (*run)(cast *c, json_t **summary); /* to the end, on an open cast; *summary as recipe_run says (recipe.c adds labels, tokens and time) */
 } recipe;
 #define RECIPE_DECLARE(name) extern const recipe recipe_##name;

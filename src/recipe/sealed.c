@@ -570,9 +570,17 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
     return AGON_OK;
 }
 
+/* Two critics, so that what gave the training reward does not judge what was trained on it (gate.md). A program or server would be both. */
+static agon_status check_beginning(agon_ctx *ctx, const run_config *c) {
+    if (strcmp(c->critic.by.backend, "local") == 0)
+        return AGON_OK;
+    return ctx_fail(ctx, AGON_EINVAL, "%s: critic.backend: the sealed recipe trains two critics, one that gives the training reward and another for the gate, and '%s' would be both; "
+                    "set 'critic: {backend: local}', or take 'recipe: loop'", c->source, c->critic.by.backend);
+}
+
 /* Nobody aims, rewords or refines here; the critics learn from human.calibration and human.demonstrations, and there is one gate. */
 static const char *const without_effect[] = {"attacker.adapter", "attacker.waves", "attacker.variations", "critic.examples", "refine.queries", "refine.samples", "refine.form", "refine.words",
                                              "refine.learnability", "build.gold", "gate.rejections", "gate.monitor_prompts", "gate.react",
                                              "gate.approval_items", "gate.critic", NULL};
 
-const recipe recipe_sealed = {.name = "sealed", .oracle = "sealed", .without_effect = without_effect, .check = check, .cost = cost, .memory = memory, .run = sealed_recipe};
+const recipe recipe_sealed = {.name = "sealed", .oracle = "sealed", .without_effect = without_effect, .check = check, .check_beginning = check_beginning, .cost = cost, .memory = memory, .run = sealed_recipe};

@@ -1,4 +1,5 @@
-/* Keys of a run file that change nothing in its recipe are refused where a run begins with them, in one sentence that names key and recipe. */
+/* What no run may begin with, though one that was begun with it goes on: keys of a run file that change nothing in its recipe, and critics of the sealed
+ * recipe that are played elsewhere. */
 #include "../../actors.h"
 #include "recipe/recipe.h"
 #include "recipe/run_file.h"
@@ -55,6 +56,24 @@ static void sealed__keys_without_effect__are_named(void **state) {
     stand_free(x);
 }
 
+static const char *const elsewhere[] = {"critic: {backend: command, command: \"./critic\"}\n", "critic: {backend: scripted, script: critic.json}\n",
+                                        "critic: {backend: remote, url: \"http://localhost:1/v1\", name: judge}\n"};
+enum { N_ELSEWHERE = sizeof elsewhere / sizeof *elsewhere };
+
+/* It would judge at the gate what was trained on its own word. */
+static void sealed__critic_played_elsewhere__is_refused(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    for (size_t i = 0; i < N_ELSEWHERE; i++) {
+        assert_int_equal(run_text(x, arena_printf(x->memory, SEALED "%s", elsewhere[i])), AGON_EINVAL);
+        assert_non_null(strstr(agon_error(x->ctx), "test.yaml: critic.backend: the sealed recipe trains two critics"));
+        assert_non_null(strstr(agon_error(x->ctx), "set 'critic: {backend: local}'"));
+        (void)!run_text(x, arena_printf(x->memory, "name: open\n%s", elsewhere[i]));
+        assert_null(strstr(agon_error(x->ctx), "critic.backend"));
+    }
+    stand_free(x);
+}
+
 /* A run that is there goes on with what it was begun with. */
 static void sealed__a_run_begun_before__is_not_asked(void **state) {
     (void)state;
@@ -69,6 +88,8 @@ static void sealed__a_run_begun_before__is_not_asked(void **state) {
         assert_int_equal(run_text(x, arena_printf(x->memory, SEALED "%s", given[i].line)), AGON_ENOTFOUND);
         assert_null(strstr(agon_error(x->ctx), "no effect"));
     }
+    for (size_t i = 0; i < N_ELSEWHERE; i++)
+        assert_int_equal(run_text(x, arena_printf(x->memory, SEALED "%s", elsewhere[i])), AGON_ENOTFOUND);
     stand_free(x);
 }
 
@@ -96,6 +117,7 @@ static void sealed__examples__give_none(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sealed__keys_without_effect__are_named),
+        cmocka_unit_test(sealed__critic_played_elsewhere__is_refused),
         cmocka_unit_test(sealed__a_run_begun_before__is_not_asked),
         cmocka_unit_test(sealed__examples__give_none),
     };
