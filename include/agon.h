@@ -110,6 +110,9 @@ AGON_API const char *agon_error(const agon_ctx *ctx);
 AGON_API void agon_interrupt(agon_ctx *ctx);
 AGON_API void agon_interrupt_clear(agon_ctx *ctx);
 
+/* AGON_VERSION as the library was built with it, which may be newer than this header; static. */
+AGON_API const char *agon_version(void);
+
 /* Frees a text or JSON that a function here made new. */
 AGON_API void agon_text_free(char *text); /* NULL is fine */
 
@@ -288,7 +291,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_tokenize_answer(agon_ctx *ctx, const a
 /* Bytes of one token inside a text, borrowed until the tokenizer is freed; *n 0 where there is no such token. */
 AGON_API const char *agon_token_bytes(const agon_tokenizer *t, int32_t id, size_t *n);
 /* Bytes of the ids, which may end inside a character; *text new (agon_text_free), NUL-terminated; *n without the
- * NUL. */
+ * NUL. AGON_EINVAL names an id that is not in the vocabulary. */
 AGON_API AGON_MUST_CHECK agon_status agon_detokenize(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *ids,
                                                      size_t n_ids, bool show_special, char **text, size_t *n);
 
@@ -530,7 +533,8 @@ AGON_API agon_generate_options agon_generate_options_default(void);
  * (agon_completion_free), all zero on failure (untouched where there are too many to count). A sample depends on its
  * prompt, seed, number and sampling only, not on the other requests, the batch or the threads. AGON_EINVAL names the
  * request (from 1) where there are several: empty prompt, longer than the model's context, option out of range, a
- * token outside the vocabulary. AGON_EINTERRUPTED after agon_interrupt. `options` may be NULL. */
+ * token outside the vocabulary. AGON_EINTERRUPTED after agon_interrupt or by on_token: complete samples stay in `out`, and
+ * those begun with the tokens they have (`stopped` false); free them. `options` may be NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_generate(agon_ctx *ctx, const agon_model *m,
                                                    const agon_generate_request *requests, size_t n,
                                                    const agon_generate_options *options, agon_completion *out);
@@ -886,7 +890,7 @@ AGON_API agon_eval_options agon_eval_options_default(void);
 
 /* Evaluates a model (adapter NULL: as it is): one greedy answer a question, so equal calls give equal results. With
  * `against`, a second version answers the same questions and the two are compared in pairs; it may be `m` itself with
- * another adapter. *json new: {"suites": [...]}, of each
+ * another adapter (`against` NULL with an `against_adapter` is that). *json new: {"suites": [...]}, of each
  *   questions   {"name", "id", "n", "right", "rate", "ci95" (Clopper-Pearson), "groups": [{"name", the same}], "items"?,
  *               "against": {the same, "gain", "gain_ci95" (Newcombe), "both", "gained", "lost", "neither",
  *               "mcnemar_p" (exact), "non_inferiority": {"margin", "alpha", "lower", "p", "holds"} (Tango)}}

@@ -306,6 +306,8 @@ agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *ad
         taken = options_texts(ctx, "cells", o.cells, o.n_cells);
     if (taken)
         return taken;
+    if (against_adapter && !against)
+        against = m;
     const version now = {m, adapter ? adapter->a : NULL}, other = {against, against_adapter ? against_adapter->a : NULL};
     const version *versus = against ? &other : NULL;
     if (o.file && o.suite && strcmp(o.suite, "own") != 0)

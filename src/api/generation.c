@@ -196,10 +196,14 @@ agon_status agon_generate(agon_ctx *ctx, const agon_model *m, const agon_generat
                                     .on_token = on_token,
                                     .on_done = on_done,
                                     .mask = g.options.mask ? on_mask : NULL,
-                                    .arg = &g};
+                                    .arg = &g,
+                                    .keep_partial = true};
     if (!s)
         s = generate(ctx, m->m, g.requests, n, &inner, g.made);
-    if (s)
+    for (size_t i = 0; s == AGON_EINTERRUPTED && g.made && i < n_out; i++)
+        if (g.made[i].tokens)
+            move_completion(&g, i);
+    if (s && s != AGON_EINTERRUPTED)
         agon_completions_free(out, n_out);
     for (size_t i = 0; g.texts && i < n; i++)
         free(g.texts[i]);

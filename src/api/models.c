@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *agon_version(void) {
+    return AGON_VERSION;
+}
+
 void agon_text_free(char *text) {
     free(text);
 }
@@ -172,6 +176,9 @@ agon_status agon_detokenize(agon_ctx *ctx, const agon_tokenizer *t, const int32_
                                   {"the place for its length", n, 1});
     if (s)
         return s;
+    for (size_t i = 0; i < n_ids; i++)
+        if (ids[i] < 0 || (size_t)ids[i] >= tokenizer_n_vocabulary(t->t))
+            return ctx_fail(ctx, AGON_EINVAL, "token %zu, id %d, is not in the vocabulary of %zu", i + 1, (int)ids[i], tokenizer_n_vocabulary(t->t));
     char *bytes = tokenizer_decode(t->t, ids, n_ids, show_special, n);
     if (!bytes)
         return ctx_no_memory(ctx);

@@ -7,12 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Ctrl-C stops the answer, not the program; the handler may only set a flag. */
+/* Ctrl-C stops the answer, not the program. */
 static volatile sig_atomic_t stop_answer;
+static agon_ctx *answering;
 
 static void on_interrupt(int number) {
     (void)number;
     stop_answer = 1;
+    agon_interrupt(answering);
 }
 
 typedef struct conversation {
@@ -90,6 +92,7 @@ static agon_status answer(chat *s) {
     options.on_token = on_token;
     options.arg = &live;
     stop_answer = 0;
+    agon_interrupt_clear(s->o.ctx);
     agon_status status = encode(s, &ids, &n);
     const agon_generate_request request = {.prompt = ids, .n_prompt = n, .n_samples = 1, .seed = s->seed + s->n_answers++,
                                            .adapter = s->o.adapter, .sampling = &s->sampling};
@@ -99,7 +102,7 @@ static agon_status answer(chat *s) {
     if (!status)
         stream_end(&live, out.text, out.n_text);
     if (!status || stopped) {
-        json_t *text = status ? safe_string(live.text ? live.text : "", live.n) : safe_string(out.text, out.n_text);
+        json_t *text = safe_string(out.text ? out.text : "", out.n_text);
         status = text && add_message(&s->c, "assistant", json_string_value(text)) ? AGON_OK : AGON_ENOMEM;
         json_decref(text);
         printf("%s\n", stopped ? " (stopped)" : "");
@@ -217,6 +220,7 @@ static int run(int argc, char **argv) {
         close_model(&s.o);
         return code;
     }
+    answering = s.o.ctx;
     struct sigaction action = {.sa_handler = on_interrupt}; /* without SA_RESTART: reading a line ends */
     end_by_signals(); /* SIGTERM: also where a line is waited for */
     sigaction(SIGINT, &action, NULL);

@@ -24,8 +24,8 @@
 #include <string.h>
 
 static const char defaults[] =
-    "{\"seed\": 1, \"seeds\": 1, \"ladder\": [{\"width\": 32, \"layers\": 3}], \"rounds\": 3, \"depth\": 1, \"checked\": 0.15,"
-    "\"taught\": 20000, \"questions\": 20000, \"epochs\": 2, \"batch\": 32, \"lr\": 0.003, \"test_items\": 500}";
+    "{\"seed\": 1, \"seeds\": 1, \"ladder\": [{\"width\": 48, \"layers\": 3}], \"rounds\": 3, \"depth\": 1, \"checked\": 0.15,"
+    "\"taught\": 20000, \"questions\": 20000, \"epochs\": 2, \"batch\": 32, \"lr\": 0.001, \"test_items\": 500}";
 
 enum { MOST_ROUNDS = LONG_SUM_LEVELS - 1, MOST_DEPTH = 3 };
 typedef enum way { AMPLIFIED, OWN, TAUGHT, TRUTH, N_WAYS } way;

@@ -132,8 +132,8 @@ static agon_status sample_new(scheduler *s, request_state *r, sample_state **out
     return AGON_OK;
 }
 
-static agon_status write_completion(scheduler *s, request_state *r, size_t sample, sample_state *x,
-                                    finish_reason finish) {
+/* What the sample x (NULL: an empty one) has so far. */
+static agon_status fill_completion(scheduler *s, request_state *r, size_t sample, sample_state *x, finish_reason finish) {
     completion *c = &s->out[r->first_out + sample];
     c->finish = finish;
     c->n_text = x ? x->text.size : 0;
@@ -145,8 +145,14 @@ static agon_status write_completion(scheduler *s, request_state *r, size_t sampl
         x->tokens = NULL;
         x->log_probs = NULL;
     }
-    if (!c->text || !c->tokens || !c->log_probs)
-        return no_memory(s);
+    return c->text && c->tokens && c->log_probs ? AGON_OK : no_memory(s);
+}
+
+static agon_status write_completion(scheduler *s, request_state *r, size_t sample, sample_state *x,
+                                    finish_reason finish) {
+    agon_status status = fill_completion(s, r, sample, x, finish);
+    if (status)
+        return status;
     if (s->options->on_done)
         s->options->on_done(s->options->arg, (size_t)(r - s->requests), sample);
     return AGON_OK;
@@ -648,8 +654,13 @@ agon_status generate(agon_ctx *ctx, const model *m, const generate_request *requ
         if (!(status = run_tokens(&s)) && !(status = draw_tokens(&s)))
             status = admit(&s);
     }
+    const bool keep = status == AGON_EINTERRUPTED && s.options->keep_partial;
+    for (size_t i = 0; keep && status == AGON_EINTERRUPTED && i < s.n_active; i++) {
+        agon_status filled = fill_completion(&s, s.active[i]->owner, s.active[i]->index, s.active[i], FINISH_LENGTH);
+        status = filled ? filled : status;
+    }
     scheduler_free(&s);
-    for (size_t i = 0; status && i < n_out; i++)
+    for (size_t i = 0; status && !(keep && status == AGON_EINTERRUPTED) && i < n_out; i++)
         completion_free(&out[i]);
     return status;
 }

@@ -61,9 +61,10 @@ typedef struct generate_options {
     /* Called when a sample is complete, in completion order. */
     void (*on_done)(void *arg, size_t request, size_t sample);
     void *arg;
+    bool keep_partial; /* what an interruption leaves half written stays in `out`, to be freed */
 } generate_options;
 
-/* out[sum of n_samples], request after request; each completion new (completion_free). On failure all of out is zero. A
+/* out[sum of n_samples], request after request; each completion new (completion_free). On failure all of out is zero, but see keep_partial. A
  * prompt longer than the context is AGON_EINVAL; a sample that reaches the context's end finishes with FINISH_LENGTH.
  * AGON_EINVAL too where no token is allowed. AGON_EINTERRUPTED after agon_interrupt. */
 AGON_MUST_CHECK agon_status generate(agon_ctx *ctx, const model *m, const generate_request *requests,

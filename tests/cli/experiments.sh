@@ -116,6 +116,8 @@ test_items: 20
 END
 cat >sums.yaml <<'END'
 experiment: amplification
+ladder: [{width: 32, layers: 3}]
+lr: 0.003
 rounds: 1
 taught: 12800
 questions: 12800

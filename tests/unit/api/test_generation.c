@@ -1,4 +1,4 @@
-/* What agon_sampling asks for reaches the sampler: stop texts, the ways to cut the distribution, penalties. */
+/* What agon_sampling asks for reaches the sampler: stop texts, the ways to cut the distribution, penalties; what a stop leaves. */
 #include "test.h"
 
 enum { LENGTH = 24, N_LETTERS = 26 };
@@ -52,6 +52,49 @@ static int teardown(void **state) {
     agon_ctx_free(f->ctx);
     free(f);
     return 0;
+}
+
+/* ---- stopped half way ------------------------------------------------------------------------------------ */
+
+enum { SHORT = 3, STOP_AT = 7 };
+
+static int stop_later(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n) {
+    size_t *n_long = arg;
+    (void)sample, (void)token, (void)bytes, (void)n;
+    *n_long += request == 1;
+    return *n_long == STOP_AT;
+}
+
+/* The first answer is complete by then, the second is half written, the third waits: one sample is drawn for at a time beside another. */
+static void stopped__what_was_generated_stays(void **state) {
+    fixture *f = *state;
+    agon_sampling brief = f->greedy;
+    brief.max_tokens = SHORT;
+    size_t n_long = 0;
+    agon_generate_options o = agon_generate_options_default();
+    o.on_token = stop_later;
+    o.arg = &n_long;
+    o.max_batch = 2;
+    const agon_generate_request r[] = {{.text = "hello", .n_samples = 1, .seed = 3, .sampling = &brief},
+                                       {.text = "hello", .n_samples = 1, .seed = 3, .sampling = &f->greedy},
+                                       {.text = "hello there", .n_samples = 1, .seed = 3, .sampling = &f->greedy}};
+    agon_completion out[3];
+    assert_int_equal(agon_generate(f->ctx, f->m, r, 3, &o, out), AGON_EINTERRUPTED);
+    assert_int_equal(out[0].n_tokens, SHORT);
+    assert_int_equal(out[1].n_tokens, STOP_AT);
+    for (int i = 0; i < 2; i++) {
+        assert_memory_equal(out[i].tokens, f->answer.tokens, out[i].n_tokens * sizeof *out[i].tokens);
+        assert_memory_equal(out[i].log_probs, f->answer.log_probs, out[i].n_tokens * sizeof *out[i].log_probs);
+        assert_int_equal(out[i].n_text, out[i].n_tokens);
+        assert_memory_equal(out[i].text, f->answer.text, out[i].n_text);
+        assert_false(out[i].stopped);
+    }
+    assert_true(out[2].n_tokens < STOP_AT && (out[2].n_tokens > 0 || !out[2].text));
+    agon_completions_free(out, 3);
+    agon_interrupt(f->ctx);
+    assert_int_equal(agon_generate(f->ctx, f->m, r, 3, NULL, out), AGON_EINTERRUPTED);
+    agon_interrupt_clear(f->ctx);
+    agon_completions_free(out, 3);
 }
 
 /* ---- stop texts ------------------------------------------------------------------------------------------ */
@@ -161,6 +204,7 @@ static void sampling__penalties_end_a_repetition(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stopped__what_was_generated_stays),
         cmocka_unit_test(stop__ends_before_a_text_of_two_tokens),
         cmocka_unit_test(stop__ends_before_the_first_of_several),
         cmocka_unit_test(sampling__cut_to_one_token_is_greedy),

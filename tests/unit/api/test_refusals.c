@@ -113,6 +113,10 @@ static void paths__that_are_not_given_are_refused(void **state) {
     refused(agon_export(f->ctx, f->m, NULL, "hf", NULL, NULL, &text), "the path is NULL");
     agon_adapter *a = NULL;
     refused(agon_adapter_open(f->ctx, f->m, "", &a), "the adapter's folder is an empty text");
+    size_t n_text = 0;
+    refused(agon_detokenize(f->ctx, agon_model_tokenizer(f->m), (const int32_t[]){1, -5}, 2, true, &text, &n_text), "token 2, id -5, is not in the vocabulary");
+    refused(agon_detokenize(f->ctx, agon_model_tokenizer(f->m), (const int32_t[]){1 << 30}, 1, true, &text, &n_text), "token 1, id 1073741824, is not");
+    assert_string_equal(agon_version(), AGON_VERSION);
     agon_completion out;
     const agon_generate_request nothing = {.n_prompt = 3, .n_samples = 1};
     refused(agon_generate(f->ctx, f->m, &nothing, 1, NULL, &out), "neither a prompt nor a text");
