@@ -124,6 +124,13 @@ questions: 12800
 epochs: 1
 test_items: 100
 END
+cat >trust.yaml <<'END'
+experiment: trust-or-escalate
+samples: 1000
+steps: 100
+test_items: 100
+separations: [6, 0]
+END
 cat >red.yaml <<END
 experiment: red-team
 model: $tiny
@@ -163,7 +170,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -e plan ] || fail "a plan made its folder"
 
 # ---- every experiment, whole and killed
-for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs sums red; do
+for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs sums trust red; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -271,6 +278,11 @@ for what in amplified own taught truth; do says whole-sums/result.json "\"arm\":
 tr -d ' \n' <whole-sums/result.json | grep -o '"level":1,"right_by_round":\[{[^}]*},{[^}]*}\]' | sed 's/.*"mean":\([-0-9.e]*\).*/\1/' >right
 awk '{ x[NR] = $1 } END { exit !(NR == 4 && x[1] > 0.5 && x[1] > x[2] + 0.3 && x[3] < 0.1 && x[4] > 0.5) }' right || fail "two digits right by amplified, own, taught, truth: $(tr '\n' ' ' <right)"
 [ -f whole-sums/levels.svg ] || fail "no curves"
+# A critic that knows is trusted and teaches, one that knows nothing is not: its arm is then the person's labels alone, to the last bit.
+tr -d ' \n' <whole-trust/result.json | grep -o '"arm":"[a-z]*[ 0-9]*","gain":{[^}]*},"greedy_gain":{[^}]*},"seeds_above_alpha":[0-9]*,"seeds_that_took":[0-9]*' |
+    sed 's/"arm":"\([a-z]*[0-9]*\)".*,"gain":{[^}]*"mean":\([-0-9.e]*\).*"seeds_that_took":\([0-9]*\)/\1 \2 \3/' >arms
+awk '{ gain[$1] = $2; took[$1] = $3 } END { exit !(NR == 7 && took["trusted6"] == 1 && took["trusted0"] == 0 && gain["trusted0"] == gain["human"] &&
+    gain["trusted6"] > gain["human"] + 0.02 && gain["trusted6"] > gain["unchecked0"] + 0.02 && took["unchecked0"] == 1) }' arms || fail "arms, gains, seeds that took: $(cat arms)"
 # An attacker's training is one stage that is written after every round, so what the kill cut there went on from inside; the adapter is what a PEFT reader takes.
 for what in plain templates untrained trained no-penalty; do
     says whole-red/result.json "\"arm\": \"$what\""
