@@ -417,7 +417,7 @@ static void cost_of(const run_config *r, const own_rows *own, expected *t) {
     const double prompt = n > 0 ? (TEMPLATE_TOKENS * n + (double)own->n_bytes / BYTES_A_TOKEN) / n : 0;
     const double drawn = cells ? (double)r->attacker.queries : 0, asked = drawn + file;
     const double held_out = cells ? (double)r->evaluate.tasks : 0, refined = fmin(asked, (double)r->refine.queries) * (double)r->refine.samples +
-                                                                              4 * fmin(asked, (double)r->refine.learnability);
+                                                                              5 * fmin(asked, (double)r->refine.learnability);
     const double arms = (double)loop_n_arms(r), evaluations = 2 + 3 * (it - 1) + arms; /* base and candidate, later the incumbent too */
     if (cells)
         cost_answers(t, it * (double)r->attacker.variations, REWORDING_PROMPT_TOKENS, 1, REWORDING_TOKENS);

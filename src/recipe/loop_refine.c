@@ -36,7 +36,12 @@ static agon_status failures(loop *l, size_t most, picked *out) {
     return AGON_OK;
 }
 
-enum { FORM_PLACEBO = 2, FORM_RETRY = 3 };
+/* Beside CRITIQUE_FULL and CRITIQUE_MASKED: another item's critique in these forms, and none. */
+enum { FORM_PLACEBO = 2, FORM_RETRY = 3, FORM_PLACEBO_FULL = 4, N_FORMS };
+
+static bool is_placebo(int form) {
+    return form == FORM_PLACEBO || form == FORM_PLACEBO_FULL;
+}
 
 static bool by_critic(const loop *l) {
     return strcmp(l->config->refine.words, "critic") == 0;
@@ -60,7 +65,7 @@ static agon_status criticise_failures(loop *l, picked *failed) {
 /* New string. */
 static agon_status words_of(loop *l, const answer *x, int form, char **out) {
     if (!by_critic(l))
-        return critique_words(&l->c->actors, x, form == FORM_PLACEBO ? CRITIQUE_MASKED : form, out);
+        return critique_words(&l->c->actors, x, form == FORM_PLACEBO ? CRITIQUE_MASKED : form == FORM_PLACEBO_FULL ? CRITIQUE_FULL : form, out);
     *out = strdup(x->words);
     return *out ? AGON_OK : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for a critique");
 }
@@ -68,7 +73,7 @@ static agon_status words_of(loop *l, const answer *x, int form, char **out) {
 /* The message that asks for a better answer: with the critique in a form, with another item's, or with none. */
 static agon_status refine_message(loop *l, const picked *drafts, size_t i, int form, const char **out) {
     const answer *x = &l->answers.items[drafts->items[i]];
-    const answer *about = form == FORM_PLACEBO ? &l->answers.items[drafts->items[(i + 1) % drafts->n]] : x;
+    const answer *about = is_placebo(form) ? &l->answers.items[drafts->items[(i + 1) % drafts->n]] : x;
     char *words = NULL, *message = NULL;
     agon_status s = form == FORM_RETRY ? AGON_OK : words_of(l, about, form, &words);
     if (!s)
@@ -89,7 +94,7 @@ static agon_status refine_drafts(loop *l, const char *name, const char *kind, co
     agon_status s = asks ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to refine");
     for (size_t i = 0; i < drafts->n && !s; i++) {
         const answer *x = &l->answers.items[drafts->items[i]];
-        const char *critique = form == FORM_PLACEBO || form == FORM_RETRY ? "" : x->critique[form];
+        const char *critique = is_placebo(form) || form == FORM_RETRY ? "" : x->critique[form];
         asks[i] = (ask){x->query, drafts->items[i], NULL, *critique ? critique : x->id};
         s = refine_message(l, drafts, i, form, &asks[i].prompt);
     }
@@ -108,22 +113,27 @@ static agon_status refine_drafts(loop *l, const char *name, const char *kind, co
     return s;
 }
 
-static agon_status measure_uplift(loop *l, const double *score[4], size_t n, json_t **out) {
+/* A form's placebo is of the same form; before rules 25 it was masked for both. */
+static int placebo_of(const loop *l, int form) {
+    return form == CRITIQUE_FULL && !by_critic(l) && l->c->rules >= 25 ? FORM_PLACEBO_FULL : FORM_PLACEBO;
+}
+
+static agon_status measure_uplift(loop *l, const double *score[N_FORMS], size_t n, json_t **out) {
+    enum { DRAWS = 2000 };
     const char *const names[] = {by_critic(l) ? "critic" : "full", "masked"};
     double *before = memory_new(n + 1, sizeof *before); /* every draft failed */
     json_t *report = json_pack("{sI}", "n", (json_int_t)n);
     agon_status s = before && report ? AGON_OK : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for learnability");
-    double retry = 0;
-    for (size_t i = 0; i < n; i++)
-        retry += score[FORM_RETRY][i] / (double)n;
     for (int form = 0; form < (by_critic(l) ? 1 : 2) && !s; form++) {
         critic_uplift u;
-        s = critic_uplift_measure(l->c->actors.ctx, before, score[form], score[FORM_PLACEBO], n, 2000,
-                                  (uint64_t)l->config->seed, 0.05, &u);
+        bootstrap_result retry;
+        s = critic_uplift_measure(l->c->actors.ctx, before, score[form], score[placebo_of(l, form)], n, DRAWS, (uint64_t)l->config->seed, 0.05, &u);
+        if (!s)
+            s = paired_bootstrap(l->c->actors.ctx, score[form], score[FORM_RETRY], n, DRAWS, (uint64_t)l->config->seed, 0.05, &retry);
         if (!s)
             json_object_set_new(report, names[form],
-                                json_pack("{sf sf sf s[ff]}", "uplift", u.uplift, "over_placebo", u.net, "over_retry",
-                                          u.uplift - retry, "ci95", u.net_range.low, u.net_range.high));
+                                json_pack("{sf sf sf s[ff] s[ff]}", "uplift", u.uplift, "over_placebo", u.net, "over_retry", retry.mean, "ci95", u.net_range.low,
+                                          u.net_range.high, "over_retry_ci95", retry.range.low, retry.range.high));
     }
     free(before);
     if (s)
@@ -135,16 +145,18 @@ static agon_status measure_uplift(loop *l, const double *score[4], size_t n, jso
 
 /* How much does a critique help, in each form, beyond a critique of something else and beyond simply trying again? */
 static agon_status learnability(loop *l, const picked *failed) {
-    const char *const names[] = {by_critic(l) ? "learnability/critic" : "learnability/full", "learnability/masked", "learnability/placebo", "learnability/retry"};
+    const char *const names[] = {by_critic(l) ? "learnability/critic" : "learnability/full", "learnability/masked", "learnability/placebo", "learnability/retry",
+                                 "learnability/placebo_full"};
     picked some = {failed->items, failed->n < (size_t)l->config->refine.learnability ? failed->n
                                                                                       : (size_t)l->config->refine.learnability};
-    const double *score[4] = {0};
+    const double *score[N_FORMS] = {0};
     const char *kind = l->c->rules >= 1 ? "probe" : "refinement";
     agon_status s = AGON_OK;
     if (some.n < 2)
         return AGON_OK;
-    for (int form = 0; form < 4 && !s; form++) {
-        if (form == CRITIQUE_MASKED && by_critic(l)) /* it cannot quote what it has not seen */
+    for (int form = 0; form < N_FORMS && !s; form++) {
+        if ((form == CRITIQUE_MASKED && by_critic(l)) /* it cannot quote what it has not seen */ ||
+            (form == FORM_PLACEBO_FULL && placebo_of(l, CRITIQUE_FULL) != form))
             continue;
         size_t from = l->answers.n;
         double *right = arena_take(l->c->memory, some.n, sizeof *right);

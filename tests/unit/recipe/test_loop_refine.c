@@ -56,6 +56,12 @@ static void refine__by_the_verifiers_words__asks_no_critic(void **state) {
     stand *x = stand_new(NULL);
     json_t *summary = refined(x, knowing_critic, ", words: verifier");
     assert_non_null(json_object_get(json_object_get(summary, "learnability"), "masked"));
+    /* A placebo is another item's critique in the same form: the full one holds more than the masked one. */
+    const int64_t n = field_int(json_object_get(summary, "learnability"), "n");
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item WHERE path = 'iteration/1/learnability/placebo/respond'"), n);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item f JOIN step_item m ON m.item = f.item WHERE f.path = 'iteration/1/learnability/placebo_full/respond'"
+                                    " AND m.path = 'iteration/1/learnability/placebo/respond' AND length(f.input) > length(m.input)"), n);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(json_object_get(summary, "learnability"), "full"), "over_retry_ci95")), 2);
     assert_int_equal(stand_count(x, by_the_critic), 0);
     assert_true(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'refinement'") > 0);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM run WHERE name = 'own' AND json_extract(config, '$.refine.words') IS NULL"), 1);
