@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "eval/bleu_archive.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,11 +49,13 @@ static agon_status reward(attack_run *r, size_t round, const attack_attempt *att
     *mean = (attack_round){0};
     for (size_t i = 0; i < r->n && !s; i++) {
         const attack_attempt *a = &attempts[i];
+        const double failed = a->valid ? a->failed : 0, added = a->valid ? fmax(0, a->failed - a->plain) : 0;
         double similarity = 0;
         s = similarity_of(r, a->words, &similarity);
-        rewards[i] = (a->valid ? a->failed : -r->options->invalid) - r->options->similarity * similarity;
+        rewards[i] = (a->valid ? (r->options->all_failures ? failed : added) : -r->options->invalid) - r->options->similarity * similarity;
         mean->valid += a->valid / (double)r->n;
-        mean->failed += (a->valid ? a->failed : 0) / (double)r->n;
+        mean->failed += failed / (double)r->n;
+        mean->added += added / (double)r->n;
         mean->similarity += similarity / (double)r->n;
         mean->reward += rewards[i] / (double)r->n;
     }
@@ -79,7 +82,8 @@ static agon_status give_rewards(void *arg, size_t round, const online_prompt *pr
 static json_t *rounds_json(const attack_round *rounds, size_t n) {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("[f,f,f,f,f]", rounds[i].valid, rounds[i].failed, rounds[i].similarity, rounds[i].reward, rounds[i].kl));
+        json_array_append_new(list, json_pack("[f,f,f,f,f,f]", rounds[i].valid, rounds[i].failed, rounds[i].similarity, rounds[i].reward, rounds[i].added,
+                                              rounds[i].kl));
     return list;
 }
 
@@ -105,7 +109,7 @@ static agon_status take_rounds(attack_run *r, const json_t *list, size_t n_round
     bool right = json_array_size(list) <= n_rounds;
     for (size_t i = 0; i < json_array_size(list) && right; i++) {
         attack_round *x = &r->rounds[i];
-        right = json_unpack(json_array_get(list, i), "[F,F,F,F,F]", &x->valid, &x->failed, &x->similarity, &x->reward, &x->kl) == 0;
+        right = json_unpack(json_array_get(list, i), "[F,F,F,F,F,F]", &x->valid, &x->failed, &x->similarity, &x->reward, &x->added, &x->kl) == 0;
     }
     return right ? AGON_OK : ctx_fail(r->ctx, AGON_EFORMAT, "the attacker's state names other rounds");
 }

@@ -4,8 +4,8 @@
  *   attacker  the model with a LoRA adapter, on the loop's prompts (role/attacker.h): paraphrases, irrelevant remarks, other names
  *   attack    a rewording in which a program finds the same task (task_variation_check, task_check); anything else is no attack, and no success
  *   learner   the same model frozen, as it is or with an adapter of the user's; `answers` samples to each attack, judged by the task's program
- *   training  per round `queries` new tasks, `rewordings` of each at temperature 1, GRPO. With the penalty of similarity (trained) and without it (no-penalty),
- *             from the same start on the same queries
+ *   training  per round `queries` new tasks, `rewordings` of each at temperature 1, GRPO on the failures that each adds to those of the task as it is (or, with
+ *             `reward: failed`, on all of them). With the penalty of similarity (trained) and without it (no-penalty), from the same start on the same queries
  *   measure   one attack on each held-out query, drawn as the loop draws it, by each arm of red_team.h: success by sample (an interval over queries) and in
  *             any of the samples, of all attempts and of the valid ones; the share that is valid; what a valid attack adds to the failures of the query as it
  *             is; distinct-2 and self-BLEU
@@ -27,8 +27,8 @@
 static const char defaults[] =
     "{\"model\": \"\", \"learner_adapter\": \"\", \"numerics\": \"portable\", \"seed\": 1, \"seeds\": 1, \"cells\": [\"arithmetic\", \"comparison\", \"string\"],"
     "\"attacks\": [\"paraphrase\", \"distractor\", \"rename\"], \"rounds\": 16, \"queries\": 8, \"rewordings\": 8, \"answers\": 2, \"test_queries\": 200,"
-    "\"temperature\": 0.8, \"max_tokens\": 32, \"attack_tokens\": 32, \"rank\": 8, \"batch\": 2, \"lr\": 0.0005, \"beta\": 0.01, \"similarity\": 0.5,"
-    "\"invalid\": 0.5, \"draws\": 2000}";
+    "\"temperature\": 0.8, \"max_tokens\": 32, \"attack_tokens\": 32, \"rank\": 8, \"batch\": 2, \"lr\": 0.0005, \"beta\": 0.01,"
+    "\"reward\": \"added\", \"similarity\": 0.5, \"invalid\": 0.5, \"draws\": 2000}";
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
@@ -49,6 +49,15 @@ static agon_status take_attacks(lab *l, red_team *x) {
     return AGON_OK;
 }
 
+static agon_status take_reward(lab *l, red_team *x) {
+    const char *name = json_string_value(json_object_get(l->settings, "reward"));
+    x->all_failures = name && strcmp(name, "failed") == 0;
+    return x->all_failures || (name && strcmp(name, "added") == 0)
+               ? AGON_OK
+               : ctx_fail(l->ctx, AGON_EINVAL,
+                          "reward is added (failures beyond those of the query as it is) or failed (all of them), not '%.40s'", name ? name : "");
+}
+
 static agon_status take_options(lab *l, void *arg) {
     red_team *x = arg;
     x->l = l;
@@ -64,6 +73,8 @@ static agon_status take_options(lab *l, void *arg) {
         s = lab_numerics(l);
     if (!s)
         s = take_attacks(l, x);
+    if (!s)
+        s = take_reward(l, x);
     return s ? s : lab_cells(l, &x->cells, &x->n_cells);
 }
 
@@ -125,10 +136,11 @@ static agon_status give_prompts(void *arg, size_t round, online_prompt *out) {
     return AGON_OK;
 }
 
-static double share_failed(const red_team *x, const red_attack *a) {
+/* Of a query's or an attack's answers. */
+static double share_failed(const red_team *x, const bool *failed) {
     size_t n = 0;
     for (size_t j = 0; j < x->n_answers; j++)
-        n += a->failed[j];
+        n += failed[j];
     return (double)n / (double)x->n_answers;
 }
 
@@ -141,21 +153,30 @@ static agon_status judge(void *arg, size_t round, const completion *samples, att
     const char **outputs = arena_take(x->round, n, sizeof *outputs);
     uint64_t *whose = arena_take(x->round, n, sizeof *whose);
     red_attack *attacks = arena_take(x->round, n, sizeof *attacks);
-    agon_status s = queries && outputs && whose && attacks ? AGON_OK : ctx_no_memory(x->l->ctx);
+    /* The queries as they are, each once. */
+    const red_query **plain = arena_take(x->round, t->n_queries, sizeof *plain);
+    uint64_t *whose_plain = arena_take(x->round, t->n_queries, sizeof *whose_plain);
+    bool *plain_failed = arena_take(x->round, t->n_queries * x->n_answers, sizeof *plain_failed);
+    agon_status s = queries && outputs && whose && attacks && plain && whose_plain && plain_failed ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < n && !s; i++) {
         char *text = utf8_repair(samples[i].text, samples[i].n_text);
         queries[i] = &x->train[round * t->n_queries + i / x->n_rewordings];
         outputs[i] = text ? arena_copy(x->round, text) : NULL;
-        /* One number a query: its rewordings differ by their words, not by the learner's luck. */
+        /* One number a query: its rewordings and it differ by their words, not by the learner's luck. */
         whose[i] = lab_seed(x->l, t->seed, "training answers %zu %zu", round, i / x->n_rewordings);
+        plain[i / x->n_rewordings] = queries[i];
+        whose_plain[i / x->n_rewordings] = whose[i];
         free(text);
         if (!outputs[i])
             s = ctx_no_memory(x->l->ctx);
     }
     if (!s)
         s = red_attempt(x, x->round, queries, outputs, whose, n, attacks);
+    if (!s)
+        s = red_ask_plain(x, plain, whose_plain, t->n_queries, plain_failed);
     for (size_t i = 0; i < n && !s; i++) {
-        out[i] = (attack_attempt){.words = strdup(attacks[i].words), .valid = !attacks[i].reason, .failed = share_failed(x, &attacks[i])};
+        out[i] = (attack_attempt){.words = strdup(attacks[i].words), .valid = !attacks[i].reason, .failed = share_failed(x, attacks[i].failed),
+                                  .plain = share_failed(x, plain_failed + i / x->n_rewordings * x->n_answers)};
         if (!out[i].words)
             s = ctx_no_memory(x->l->ctx);
     }
@@ -169,8 +190,8 @@ static agon_status keep(void *arg, const void *data, size_t n) {
 
 static agon_status on_round(void *arg, size_t round, const attack_round *r) {
     const lesson *t = arg;
-    lab_say_seed(t->x->l, t->seed, "%-10s round %zu of %zu: %4.1f%% of attempts succeed, %4.1f%% are valid; similarity %.2f, KL %.2f", red_arm_name(t->arm), round + 1,
-                 t->x->n_rounds, 100 * r->failed, 100 * r->valid, r->similarity, r->kl);
+    lab_say_seed(t->x->l, t->seed, "%-10s round %zu of %zu: %4.1f%% of attempts succeed, %4.1f points are added; %4.1f%% are valid; similarity %.2f, KL %.2f",
+                 red_arm_name(t->arm), round + 1, t->x->n_rounds, 100 * r->failed, 100 * r->added, 100 * r->valid, r->similarity, r->kl);
     return ctx_check_interrupt(t->x->l->ctx);
 }
 
@@ -180,7 +201,8 @@ static attack_options training_of(const lesson *t) {
     attack_options o = {.online = {.train = train_options_default(), .n_rounds = x->n_rounds, .n_prompts = t->n_queries, .n_samples = x->n_rewordings,
                                    .max_tokens = x->attack_tokens, .stop = how.stop, .n_stop = how.n_stop, .schedule = SCHEDULE_CONSTANT},
                         .similarity = t->arm == RED_TRAINED ? x->similarity : 0,
-                        .invalid = x->invalid};
+                        .invalid = x->invalid,
+                        .all_failures = x->all_failures};
     train_options *train = &o.online.train;
     train->objective = objective_find("grpo");
     objective_defaults(train->objective, train->objective_options);

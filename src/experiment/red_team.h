@@ -43,6 +43,7 @@ typedef struct red_team {
     char model[HASH_HEX_SIZE], base[HASH_HEX_SIZE]; /* ids of the model, and of model and learner */
     size_t n_rounds, n_queries, n_rewordings, n_answers, n_test, max_tokens, attack_tokens, rank, batch, draws;
     double lr, beta, temperature, similarity, invalid;
+    bool all_failures; /* the reward is all failures, not those that are added */
     attacker_kinds kinds;
     size_t *cells, n_cells;
     /* of the seed at hand */
@@ -62,6 +63,8 @@ red_query *red_drawn(const red_team *x, size_t i);
  * these numbers. out [n], in `memory`. */
 AGON_MUST_CHECK agon_status red_attempt(red_team *x, arena *memory, const red_query *const *queries, const char *const *outputs, const uint64_t *whose,
                                         size_t n, red_attack *out);
+/* The learner's answers to queries [n] as they are, drawn by `whose` [n]. failed [n, n_answers]. */
+AGON_MUST_CHECK agon_status red_ask_plain(const red_team *x, const red_query *const *queries, const uint64_t *whose, size_t n, bool *failed);
 /* An arm's attempts on the held-out queries, one each, by the attacker `a` where it is a model (NULL: as it is); from its stage where it is known. out [n_test],
  * in x->memory. */
 AGON_MUST_CHECK agon_status red_examine(red_team *x, size_t seed, red_arm arm, const adapter *a, red_attack *out);

@@ -212,6 +212,15 @@ agon_status red_attempt(red_team *x, arena *memory, const red_query *const *quer
     return s;
 }
 
+agon_status red_ask_plain(const red_team *x, const red_query *const *queries, const uint64_t *whose, size_t n, bool *failed) {
+    task_query *tasks = memory_new(n, sizeof *tasks); /* borrowed from the queries */
+    for (size_t i = 0; tasks && i < n; i++)
+        tasks[i] = queries[i]->task;
+    agon_status s = tasks ? ask(x, tasks, whose, n, failed) : ctx_no_memory(x->l->ctx);
+    free(tasks);
+    return s;
+}
+
 /* ---- held-out queries ----------------------------------------------------------------------------------------------- */
 
 /* One output a query, drawn as the loop draws them. */

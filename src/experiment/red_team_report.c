@@ -167,11 +167,12 @@ static void curve_of(const red_team *x, const attack_round *rounds, size_t place
 }
 
 static const red_arm trained[] = {RED_TRAINED, RED_NO_PENALTY};
-enum { N_TRAINED = 2, N_CURVES = 3 };
+enum { N_TRAINED = 2, N_CURVES = 4 };
 static const struct {
     const char *key, *title;
     size_t place;
-} curves[N_CURVES] = {{"failed", "success of all attempts", offsetof(attack_round, failed)}, {"valid", "valid attempts", offsetof(attack_round, valid)},
+} curves[N_CURVES] = {{"failed", "success of all attempts", offsetof(attack_round, failed)},
+                      {"added", "failures added to the plain queries'", offsetof(attack_round, added)}, {"valid", "valid attempts", offsetof(attack_round, valid)},
                       {"similarity", "similarity to all rounds before", offsetof(attack_round, similarity)}};
 
 /* "training": the curves, also drawn. */

@@ -1,5 +1,6 @@
 /* An attacker that learns: against a learner that fails exactly on a hidden predicate over a twentieth of the queries it succeeds by half and more and keeps its
- * words different; without the penalty of similarity they become alike (spec: loop 2, acceptance). A training cut anywhere ends at the same bits. */
+ * words different; without the penalty of similarity they become alike (spec: loop 2, acceptance). A query that fails anyway teaches nothing but validity. A
+ * training cut anywhere ends at the same bits. */
 #include "base/random.h"
 #include "eval/diversity.h"
 #include "experiment/attack_train.h"
@@ -8,6 +9,9 @@
 enum { N_PROMPTS = 8, N_SAMPLES = 8, N_TOKENS = 8, N_PROMPT = 4, N_ROUNDS = 40, N = N_PROMPTS * N_SAMPLES };
 
 typedef struct world {
+    bool some_fail_anyway; /* another learner: see fails_anyway */
+    bool all_failures;     /* are rewarded */
+    double dull, weak;     /* shares of the last round's words */
     int32_t tokens[N_PROMPTS][N_PROMPT];
     char *texts[2 * N]; /* of the first round and of the last one */
     attack_round rounds[N_ROUNDS];
@@ -38,8 +42,38 @@ static char *words_of(const completion *c) {
     return text;
 }
 
+/* Of such a query, three of four, all answers fail as it is. Any words help the learner but dull ones, after which it fails as before. */
+static bool fails_anyway(const world *w, size_t i) {
+    return w->some_fail_anyway && i / N_SAMPLES % 4 != 0;
+}
+
+static bool is_dull(int32_t token) {
+    return token % 11 == 5;
+}
+
+static double share_of(const completion *c, bool (*is)(int32_t)) {
+    size_t n = 0;
+    for (size_t j = 0; j < c->n_tokens; j++)
+        n += is(c->tokens[j]);
+    return (double)n / N_TOKENS;
+}
+
+/* The learner that fails some queries anyway, and the others by the share of weak words. */
+static agon_status judge_some(world *w, const completion *samples, attack_attempt *out) {
+    w->dull = w->weak = 0;
+    for (size_t i = 0; i < N; i++) {
+        const double dull = share_of(&samples[i], is_dull), weak = share_of(&samples[i], is_weak);
+        out[i] = (attack_attempt){.words = words_of(&samples[i]), .valid = true, .failed = fails_anyway(w, i) ? dull : weak, .plain = fails_anyway(w, i)};
+        w->dull += dull / N;
+        w->weak += weak / N;
+    }
+    return AGON_OK;
+}
+
 static agon_status judge(void *arg, size_t round, const completion *samples, attack_attempt *out) {
     world *w = arg;
+    if (w->some_fail_anyway)
+        return judge_some(w, samples, out);
     for (size_t i = 0; i < N; i++) {
         char **text = round == 0 ? &w->texts[i] : round + 1 == N_ROUNDS ? &w->texts[N + i] : NULL;
         size_t weak = 0;
@@ -89,7 +123,8 @@ static agon_status run(double similarity, uint64_t seed, world *w, hash256 *id) 
     model *m = tiny_model(ctx, &c, COMPUTE_F32);
     adapter *a = NULL;
     const attack_target target = {prompts, judge, keep, on_round, w};
-    const attack_options o = options_of(similarity, seed);
+    attack_options o = options_of(similarity, seed);
+    o.all_failures = w->all_failures;
     char *from = w->state;
     size_t n = w->n_state;
     w->state = NULL;
@@ -146,6 +181,26 @@ static void attacker__finds_what_the_learner_fails_and_stays_diverse(void **stat
     }
 }
 
+static void attacker__is_rewarded_for_what_it_adds(void **state) {
+    (void)state;
+    for (uint64_t seed = 3; seed < 5; seed++) {
+        hash256 id;
+        world added = {.some_fail_anyway = true}, all = {.some_fail_anyway = true, .all_failures = true};
+        assert_int_equal(run(0, seed, &added, &id), AGON_OK);
+        assert_int_equal(run(0, seed, &all, &id), AGON_OK);
+        const attack_round *first = &added.rounds[0];
+        /* The same attempts, valid all of them: what keeps the learner failing earns nothing, and what helps it costs nothing. */
+        assert_close(first->reward, first->added, 1e-12);
+        assert_close(first->failed, all.rounds[0].failed, 0);
+        assert_close(first->added, all.rounds[0].added, 0);
+        assert_close(all.rounds[0].reward, first->failed, 1e-12);
+        assert_true(first->added > 0 && first->added < first->failed);
+        if (!(added.weak > 0.5 && added.dull < 0.3 && all.dull > 0.5 && all.weak < 0.3))
+            fail_msg("seed %u: weak %.2f, dull %.2f; for all failures weak %.2f, dull %.2f", (unsigned)seed, added.weak, added.dull, all.weak, all.dull);
+        world_free(&added), world_free(&all);
+    }
+}
+
 static void attacker__goes_on_to_the_same_bits(void **state) {
     (void)state;
     world whole = {0}, cut = {.stop_at = 7};
@@ -182,6 +237,7 @@ static void attacker__goes_on_to_the_same_bits(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attacker__finds_what_the_learner_fails_and_stays_diverse),
+        cmocka_unit_test(attacker__is_rewarded_for_what_it_adds),
         cmocka_unit_test(attacker__goes_on_to_the_same_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
