@@ -127,8 +127,11 @@ static void write_approval(FILE *to, const json_t *g) {
 }
 
 static void write_source(FILE *to, const json_t *source) {
-    fprintf(to, ": %lld of %lld audits agreed%s; ", count(source, "agreed"), count(source, "audits"),
+    fprintf(to, ": %lld of %lld audits agreed%s", count(source, "agreed"), count(source, "audits"),
             json_is_true(json_object_get(source, "counts")) ? "" : ", which does not count");
+    if (json_object_get(source, "open"))
+        fprintf(to, ", %lld more were open and could change nothing", count(source, "open"));
+    fputs("; ", to);
 }
 
 static void write_audits(FILE *to, const json_t *g) {

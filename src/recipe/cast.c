@@ -200,6 +200,7 @@ static agon_status write_templates(cast *c) {
  * 18: rows of the recipe train with columns that would be lost are refused, and answers whose message has the weight 0 are read and not learnt.
  * 19: the expert's labels are shared evenly over the iterations.
  * 20: a promoted version is given prose that it has not read, and is probed in all cells before it is aimed at.
+ * 22: the gate waits for audits that could change its word on the labels.
  * 25: verdicts that examine a critic are asked for without its words, and a remote critic is asked several times; a full
  * critique's placebo is another's full one.
  * Runs begun before have none and go on as they began. */

@@ -270,6 +270,8 @@ static agon_status iteration(loop *l) {
     if (!s)
         s = loop_evaluate(l, &r);
     if (!s && !l->waiting)
+        s = loop_await_audits(l);
+    if (!s && !l->waiting)
         s = settle(l, &r);
     l->undecided = l->waiting;
     held_out_result_free(&r);
@@ -320,6 +322,7 @@ static void loop_free(loop *l) {
     trust_free(&l->trust);
     calibrator_free(&l->examined.calibrator);
     gate_critic_free(&l->gate_critic);
+    json_decref(l->audit_words);
     json_decref(l->automatic);
     free(l->judged);
     free(l->verdicts);

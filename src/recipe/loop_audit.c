@@ -1,6 +1,9 @@
 /* The loop's audits, see loop.c: is the automatic labelling right? Some labels are drawn at random and an expert judges the answer again; what came of it
  * speaks at the gate (G6) for the labels that the candidate learns from. The verifier is one source for the whole run. A critic is one by version: since
- * rules 15 what was audited of an earlier critic says nothing for the labels of a later one, nor the other way round for examples that are replayed. */
+ * rules 15 what was audited of an earlier critic says nothing for the labels of a later one, nor the other way round for examples that are replayed.
+ *
+ * Since rules 22 the gate waits where audits that nobody has answered could change its word. Those who answer first are no random part of the sample that was
+ * drawn: a verdict on them alone could be had by answering what is easy. Whoever cannot tell skips, which takes the item out of the sample. */
 #include "base/ctx.h"
 #include "base/random.h"
 #include "eval/interval.h"
@@ -155,6 +158,107 @@ static gate_audits of_whole_run(const loop *l, const char *source, size_t k) {
     return (gate_audits){.source = source, .n_labels = (size_t)l->audited[k].labels, .n = (size_t)l->audited[k].n, .n_agreed = (size_t)l->audited[k].agreed};
 }
 
+/* ---- audits that no iteration has collected --------------------------------------------------------------------------- */
+
+/* {"words": [[response, "accept", "reject" or null: nobody has answered], ...]} of all audits but those that were only skipped. Nothing is collected. */
+static agon_status read_words(const loop *l, json_t **result) {
+    static const char sql[] =
+        "SELECT * FROM (SELECT i.id, i.response, (SELECT b.answer ->> 'verdict' FROM inbox b WHERE b.review = i.id AND b.answer ->> 'verdict' <> 'skip'"
+        " ORDER BY b.number DESC LIMIT 1) AS word FROM review_item i WHERE i.run = ?1 AND i.kind = 'audit')"
+        " WHERE word IS NOT NULL OR NOT EXISTS (SELECT 1 FROM inbox b WHERE b.review = id) ORDER BY id";
+    agon_ctx *ctx = l->c->actors.ctx;
+    json_t *parameters = json_pack("[s]", run_id(l->c->run)), *rows = NULL, *row, *words = json_array();
+    size_t i;
+    agon_status s = words ? json_made(ctx, parameters) : ctx_no_memory(ctx);
+    if (!s)
+        s = store_query_json(l->c->actors.store, sql, parameters, &rows);
+    json_array_foreach(rows, i, row)
+        if (!s && json_array_append_new(words, json_pack("[OO]", json_object_get(row, "response"), json_object_get(row, "word"))) != 0)
+            s = ctx_no_memory(ctx);
+    *result = s ? NULL : json_pack("{sO}", "words", words);
+    json_decref(parameters);
+    json_decref(rows);
+    json_decref(words);
+    return s ? s : json_made(ctx, *result);
+}
+
+/* Is it this source whose labels an audit of the answer speaks for? As of_whole_run and count_audits have it. */
+static bool speaks_for(const gate_audits *a, const answer *x) {
+    return a->version ? x->critic && strcmp(x->critic, a->version) == 0 : (audit_source(x) == AUDIT_VERIFIER) == (strcmp(a->source, "verifier") == 0);
+}
+
+/* word NULL: nobody has answered. */
+static void count_word(const loop *l, const char *response, const char *word, gate_audits *list, size_t n) {
+    size_t i = 0;
+    while (i < l->answers.n && strcmp(l->answers.items[i].id, response) != 0)
+        i++;
+    const answer *x = i < l->answers.n ? &l->answers.items[i] : NULL;
+    if (!x || !x->source)
+        return;
+    const bool collected = strcmp(x->source, "human") == 0; /* it was counted by the word of then */
+    const task_outcome automatic = collected ? x->automatic : x->outcome;
+    const bool agrees = word && (strcmp(word, "accept") == 0) == (automatic == OUTCOME_PASS);
+    for (size_t k = 0; k < n && automatic != OUTCOME_UNKNOWN; k++) {
+        if (!speaks_for(&list[k], x))
+            continue;
+        list[k].n_open += !word;
+        list[k].n += word && !collected;
+        list[k].n_agreed += agrees;
+        list[k].n_agreed -= collected && x->outcome == automatic;
+    }
+}
+
+static void count_words(const loop *l, gate_audits *list, size_t n) {
+    const json_t *word;
+    size_t i;
+    json_array_foreach(json_object_get(l->audit_words, "words"), i, word)
+        count_word(l, json_string_value(json_array_get(word, 0)), json_string_value(json_array_get(word, 1)), list, n);
+}
+
+static size_t count_open(const gate_audits *list, size_t n) {
+    size_t open = 0;
+    for (size_t k = 0; k < n; k++)
+        open += list[k].n_labels > 0 ? list[k].n_open : 0;
+    return open;
+}
+
+/* l->waiting, and how many are open. */
+static agon_status must_wait(loop *l, size_t *n_open) {
+    gate_audits *list = NULL;
+    size_t n = 0;
+    agon_status s = loop_gate_audits(l, &list, &n);
+    l->waiting = !s && gate_audits_may_change(list, n, l->config->gate.audit_agreement);
+    *n_open = count_open(list, n);
+    free(list);
+    return s;
+}
+
+agon_status loop_await_audits(loop *l) {
+    cast *c = l->c;
+    if (c->rules < 22 || l->config->gate.audit_agreement == 0 || loop_simulated(l))
+        return AGON_OK;
+    json_t *input = json_pack("{ss}", "candidate", l->candidate);
+    const step_key key = {.path = cast_path(c, "gate/audits"), .kind = "read_audits"};
+    bool done = false;
+    size_t n_open = 0;
+    json_decref(l->audit_words);
+    l->audit_words = NULL;
+    agon_status s = step_begin(c->run, &key, input, &done, &l->audit_words);
+    if (!s && !done) {
+        s = read_words(l, &l->audit_words);
+        if (!s)
+            s = must_wait(l, &n_open);
+        if (!s && !l->waiting)
+            s = step_commit(c->run, l->audit_words);
+        else
+            step_abort(c->run);
+    }
+    if (l->waiting)
+        cast_say(c, NULL, "%zu audits wait for a person, and the gate for those (G6): agon review, then run it again; skip what nobody can tell", n_open);
+    json_decref(input);
+    return s;
+}
+
 agon_status loop_gate_audits(const loop *l, gate_audits **out, size_t *n) {
     gate_audits *list = memory_new(EXAMPLE_MAX_SOURCES * l->examples.n + AUDIT_SOURCES, sizeof *list);
     if (!list)
@@ -174,5 +278,6 @@ agon_status loop_gate_audits(const loop *l, gate_audits **out, size_t *n) {
         }
     for (size_t k = 1; k < *n; k++)
         count_audits(l, &list[k]);
+    count_words(l, list, *n);
     return AGON_OK;
 }

@@ -96,6 +96,7 @@ typedef struct loop {
     size_t attempt, rejections;
     int64_t labels_used, asked, demonstrations, resolved; /* asked: questions put in the queue, answered or not */
     audited audited[AUDIT_SOURCES];
+    json_t *audit_words; /* what people had said of audits when the gate looked: see loop_await_audits; NULL: it did not */
     json_t *automatic; /* label -> version of the critic that gave it, "" the verifier: of all iterations */
     json_t *learnability, *critic_reports, *gate, *held_out_json, *families; /* of the last iteration */
     loop_watch *watch; /* NULL: G4 is not evaluated */
@@ -155,6 +156,9 @@ AGON_MUST_CHECK agon_status loop_note_labels(loop *l);
 /* For G6: the verifier, then the critics, each with its labels and audits. Since rules 15 the labels are those of the candidate's examples, and a critic is a
  * version; before, all of the run. *out [*n] new (free it also after a failure), *n 0 before. */
 AGON_MUST_CHECK agon_status loop_gate_audits(const loop *l, gate_audits **out, size_t *n);
+/* Where G6 is asked: what people have said of audits until now is counted at the gate, also where no iteration has collected it. l->waiting: audits that nobody has
+ * answered could still change its word. */
+AGON_MUST_CHECK agon_status loop_await_audits(loop *l);
 /* loop_human.c: audits and demonstrations asked for; what reviewers answered since the last look, at the step "iteration/N/NAME". */
 AGON_MUST_CHECK agon_status loop_ask_human(loop *l);
 AGON_MUST_CHECK agon_status loop_collect(loop *l, const char *name);

@@ -44,6 +44,7 @@ typedef struct gate_audits {
     const char *source;  /* verifier, critic */
     const char *version; /* of the critic, for which no other's audits speak; NULL: the source has none, or all its versions count as one */
     size_t n_labels, n, n_agreed;
+    size_t n_open; /* asked for, and nobody has answered */
 } gate_audits;
 
 /* What the critic approves of incumbent and candidate beside what is right. */
@@ -89,6 +90,9 @@ typedef struct gate_evidence {
  * its figures and holds.
  * figures: new. reason: static or part of figures. Pure. */
 AGON_MUST_CHECK agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures);
+
+/* Whether the audits that are open can still change G6's word on labels that are all audited by people: it would hold if all of them agreed, and not if none did. */
+bool gate_audits_may_change(const gate_audits *audits, size_t n, double least);
 
 /* The fewest held-out tasks on which attempt t (from 1) can show a gain (G1, open): all of them gained. */
 size_t gate_least_gains(double alpha, size_t attempt);

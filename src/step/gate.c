@@ -169,6 +169,20 @@ static json_t *not_collapsed(const gate_evidence *e, bool *holds) {
     return e->collapse ? json_incref(e->collapse) : not_evaluated();
 }
 
+static bool often_enough(const gate_audits *a, size_t n_agreed, size_t n, double least) {
+    return a->n_labels == 0 || clopper_pearson_lower(n_agreed, n, 0.05) >= least;
+}
+
+bool gate_audits_may_change(const gate_audits *audits, size_t n, double least) {
+    bool best = true, worst = true;
+    for (size_t i = 0; i < n; i++) {
+        const gate_audits *a = &audits[i];
+        best = best && often_enough(a, a->n_agreed + a->n_open, a->n + a->n_open, least);
+        worst = worst && often_enough(a, a->n_agreed, a->n + a->n_open, least);
+    }
+    return best && !worst;
+}
+
 /* Each source that labelled something must be shown to be right often enough. The simulated expert answers from the verifier, so its audits of the verifier
  * are shown and decide nothing. */
 static json_t *audited_by_source(const gate_evidence *e, bool *holds) {
@@ -181,13 +195,15 @@ static json_t *audited_by_source(const gate_evidence *e, bool *holds) {
         bool counts = a->n_labels > 0 && !(e->expert_is_verifier && strcmp(a->source, "verifier") == 0);
         json_t *row = json_pack("{sI sI sI so sb}", "labels", (json_int_t)a->n_labels, "audits", (json_int_t)a->n, "agreed", (json_int_t)a->n_agreed,
                                 "lower", a->n > 0 ? json_real(lower) : json_null(), "counts", counts);
+        if (a->n_open > 0)
+            json_object_set_new(row, "open", json_integer((json_int_t)a->n_open));
         if (a->version) {
             json_object_set_new(row, "version", json_string(a->version));
             json_array_append_new(critics, row);
         } else {
             json_object_set_new(table, a->source, row);
         }
-        *holds = *holds && (!counts || lower >= e->least_agreement);
+        *holds = *holds && (!counts || often_enough(a, a->n_agreed, a->n, e->least_agreement));
         any = any || counts;
     }
     if (json_array_size(critics) > 0)

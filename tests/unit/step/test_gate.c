@@ -395,15 +395,15 @@ static void gate__audits_by_source__count_where_the_expert_is_another(void **sta
     static const struct {
         gate_audits verifier, critic;
         bool simulated, want, evaluated;
-    } cases[] = {{{"verifier", NULL, 500, 30, 30}, {"critic", NULL, 0, 0, 0}, true, true, false},
-                 {{"verifier", NULL, 500, 30, 0}, {"critic", NULL, 0, 0, 0}, true, true, false},
-                 {{"verifier", NULL, 500, 30, 30}, {"critic", NULL, 40, 0, 0}, true, false, true},
-                 {{"verifier", NULL, 500, 30, 0}, {"critic", NULL, 40, 30, 30}, true, true, true},
-                 {{"verifier", NULL, 500, 30, 30}, {"critic", NULL, 40, 30, 20}, true, false, true},
-                 {{"verifier", NULL, 500, 30, 30}, {"critic", NULL, 0, 0, 0}, false, true, true},
-                 {{"verifier", NULL, 500, 30, 20}, {"critic", NULL, 0, 0, 0}, false, false, true},
-                 {{"verifier", NULL, 500, 0, 0}, {"critic", NULL, 40, 30, 30}, false, false, true},
-                 {{"verifier", NULL, 0, 0, 0}, {"critic", NULL, 40, 30, 30}, false, true, true}};
+    } cases[] = {{{"verifier", NULL, 500, 30, 30, 0}, {"critic", NULL, 0, 0, 0, 0}, true, true, false},
+                 {{"verifier", NULL, 500, 30, 0, 0}, {"critic", NULL, 0, 0, 0, 0}, true, true, false},
+                 {{"verifier", NULL, 500, 30, 30, 0}, {"critic", NULL, 40, 0, 0, 0}, true, false, true},
+                 {{"verifier", NULL, 500, 30, 0, 0}, {"critic", NULL, 40, 30, 30, 0}, true, true, true},
+                 {{"verifier", NULL, 500, 30, 30, 0}, {"critic", NULL, 40, 30, 20, 0}, true, false, true},
+                 {{"verifier", NULL, 500, 30, 30, 0}, {"critic", NULL, 0, 0, 0, 0}, false, true, true},
+                 {{"verifier", NULL, 500, 30, 20, 0}, {"critic", NULL, 0, 0, 0, 0}, false, false, true},
+                 {{"verifier", NULL, 500, 0, 0, 0}, {"critic", NULL, 40, 30, 30, 0}, false, false, true},
+                 {{"verifier", NULL, 0, 0, 0, 0}, {"critic", NULL, 40, 30, 30, 0}, false, true, true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gate_evidence e = good(&clear_gain);
         bool promote;
@@ -424,6 +424,29 @@ static void gate__audits_by_source__count_where_the_expert_is_another(void **sta
     agon_ctx_free(ctx);
 }
 
+/* Of labels that nobody learnt from it does not matter; else the verdict waits where all that is open could make it hold and could also make it fail. */
+static void gate__open_audits__are_waited_for_where_they_can_change_it(void **state) {
+    (void)state;
+    static const struct {
+        gate_audits critic, other;
+        bool may_change;
+    } cases[] = {
+        {{"critic", "a", 10, 9, 9, 0}, {"verifier", NULL, 0, 0, 0, 0}, false},
+        {{"critic", "a", 10, 0, 0, 10}, {"verifier", NULL, 0, 0, 0, 0}, true},
+        {{"critic", "a", 10, 9, 9, 1}, {"verifier", NULL, 0, 0, 0, 0}, false}, /* 9 of 10: 0.606 */
+        {{"critic", "a", 10, 8, 8, 2}, {"verifier", NULL, 0, 0, 0, 0}, true},  /* 8 of 10: 0.493 */
+        {{"critic", "a", 10, 8, 4, 2}, {"verifier", NULL, 0, 0, 0, 0}, false}, /* too late for any */
+        {{"critic", "a", 0, 0, 0, 10}, {"verifier", NULL, 0, 0, 0, 0}, false},
+        {{"critic", "a", 10, 0, 0, 10}, {"verifier", NULL, 5, 10, 3, 0}, false}, /* the other one fails in any case */
+        {{"critic", "a", 10, 0, 0, 10}, {"verifier", NULL, 5, 10, 9, 0}, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const gate_audits both[] = {cases[i].other, cases[i].critic};
+        if (gate_audits_may_change(both, 2, 0.6) != cases[i].may_change)
+            fail_msg("case %zu", i);
+    }
+}
+
 /* A critic that is right shows nothing for another that labelled too. */
 static void gate__audits_of_a_critic__speak_for_that_version(void **state) {
     (void)state;
@@ -431,10 +454,10 @@ static void gate__audits_of_a_critic__speak_for_that_version(void **state) {
     static const struct {
         gate_audits sources[3];
         bool want;
-    } cases[] = {{{{"verifier", NULL, 0, 0, 0}, {"critic", "old", 4, 60, 60}, {"critic", "new", 40, 30, 29}}, true},
-                 {{{"verifier", NULL, 0, 0, 0}, {"critic", "old", 4, 60, 60}, {"critic", "new", 40, 30, 20}}, false},
-                 {{{"verifier", NULL, 0, 0, 0}, {"critic", "old", 4, 60, 60}, {"critic", "new", 40, 0, 0}}, false},
-                 {{{"verifier", NULL, 9, 10, 1}, {"critic", "old", 4, 60, 60}, {"critic", "new", 40, 30, 30}}, false}};
+    } cases[] = {{{{"verifier", NULL, 0, 0, 0, 0}, {"critic", "old", 4, 60, 60, 0}, {"critic", "new", 40, 30, 29, 0}}, true},
+                 {{{"verifier", NULL, 0, 0, 0, 0}, {"critic", "old", 4, 60, 60, 0}, {"critic", "new", 40, 30, 20, 0}}, false},
+                 {{{"verifier", NULL, 0, 0, 0, 0}, {"critic", "old", 4, 60, 60, 0}, {"critic", "new", 40, 0, 0, 0}}, false},
+                 {{{"verifier", NULL, 9, 10, 1, 0}, {"critic", "old", 4, 60, 60, 0}, {"critic", "new", 40, 30, 30, 0}}, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gate_evidence e = good(&clear_gain);
         bool promote;
@@ -613,6 +636,7 @@ int main(void) {
         cmocka_unit_test(gate__five_percent_failures_of_300__are_never_promoted),
         cmocka_unit_test(gate__audits__bound_the_labels_errors),
         cmocka_unit_test(gate__audits_by_source__count_where_the_expert_is_another),
+        cmocka_unit_test(gate__open_audits__are_waited_for_where_they_can_change_it),
         cmocka_unit_test(gate__audits_of_a_critic__speak_for_that_version),
         cmocka_unit_test(verdict__in_a_replay__is_the_recorded_one),
         cmocka_unit_test(verdict__over_a_damaged_workspace__rejects),
