@@ -715,6 +715,10 @@ typedef struct agon_train_options {
     const char *base_name; /* what a PEFT adapter says of its base, as in agon_export_named; NULL: where m was read */
     /* Of objectives with a reference: "start", the learner as it begins, or "base", with `adapter`: m without it. AGON_EINVAL: "base" otherwise. */
     const char *reference;
+    /* The linear layers of a new adapter (lora_rank), as peft names them: "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
+     * "down_proj", "all-linear"; n_lora_targets 0: all. AGON_EINVAL: another name, or without lora_rank. */
+    const char *const *lora_targets;
+    size_t n_lora_targets;
 } agon_train_options;
 /* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, AdamW (0.9, 0.999, 1e-8), the learning
  * rate of agon_train_learning_rate, cosine with 3% warm-up, clip_norm 1, all weights, every row (small_loss_ramp

@@ -88,7 +88,7 @@ static void predict_memory(doctor *d, const model *m) {
     objective_defaults(o.objective, o.objective_options);
     for (size_t i = 0; i < ROWS; i++)
         rows[i] = (train_row){.responses = &response, .n_responses = 1, .weight = 1};
-    train_memory lora = train_predict(m, adapter_n_values(model_get_config(m), RANK), RANK, rows, ROWS, &o);
+    train_memory lora = train_predict(m, adapter_n_values(model_get_config(m), RANK, 0), RANK, rows, ROWS, &o);
     train_memory full = train_predict(m, 0, 0, rows, ROWS, &o);
     size_t a = train_memory_total(&lora, room, &limit), b = train_memory_total(&full, room, &limit);
     check(d, "training", true, "on rows of %d tokens: about %zu MiB more for LoRA of rank %d%s, %zu MiB for all weights%s", TOKENS,

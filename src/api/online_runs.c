@@ -129,8 +129,10 @@ static agon_status open_adapters(online_run *r) {
         if (!s)
             s = adapter_clone(r->ctx, r->adapter, &r->reference);
     } else {
-        const adapter_options a = training_adapter(o);
-        s = adapter_new(r->ctx, m, &a, &r->adapter);
+        adapter_options a;
+        s = training_adapter(r->ctx, o, &a);
+        if (!s)
+            s = adapter_new(r->ctx, m, &a, &r->adapter);
     }
     return s;
 }
@@ -253,6 +255,8 @@ static agon_status describe(online_run *r) {
         numerics_name(r->ctx->numerics), "rounds");
     training_describe_adam(o, j);
     training_describe_base_name(o, j);
+    if (!s && j)
+        s = training_describe_targets(r->ctx, o, j);
     if (r->inner.schedule != SCHEDULE_CONSTANT)
         json_object_set_new(j, "schedule", json_string(r->online.schedule));
     if (r->inner.span_rewards) {

@@ -35,10 +35,12 @@ static agon_status open_parameters(training *t) {
         if (!s && !base_is_reference(t))
             s = adapter_clone(t->ctx, t->adapter, &t->reference_adapter);
     } else if (o->lora_rank > 0) {
-        adapter_options a = training_adapter(o);
+        adapter_options a;
         const char *names[MAX_DIMENSIONS];
         for (size_t i = 0; i < t->d->n_dimensions; i++)
             names[i] = t->d->dimensions[i];
+        if ((s = training_adapter(t->ctx, o, &a)))
+            return s;
         a.dimensions = names;
         a.n_dimensions = t->d->n_dimensions;
         if (t->d->n_adapters)

@@ -147,15 +147,18 @@ static agon_status predict(training *t, size_t room, size_t *more, bool *recompu
     const model *m = t->m->m;
     const model_config *c = model_get_config(m);
     size_t n_rows, rank = o->lora_rank + (o->lora_rank ? t->d->n_dimensions : 0), extra = 0, limit;
-    if (o->adapter) {
+    adapter_options shape;
+    agon_status s = training_adapter(t->ctx, o, &shape);
+    if (!s && o->adapter) {
         adapter *a = NULL;
-        agon_status s = adapter_import_peft(t->ctx, m, o->adapter, &a);
-        if (s)
-            return s;
-        rank = adapter_rank(a);
+        s = adapter_import_peft(t->ctx, m, o->adapter, &a);
+        rank = a ? adapter_rank(a) : 0;
+        shape.targets = a ? adapter_targets(a) : 0;
         adapter_free(a);
     }
-    size_t n_lora = adapter_n_values(c, rank);
+    if (s)
+        return s;
+    size_t n_lora = adapter_n_values(c, rank, shape.targets);
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
     size_t n_adapters = t->d->n_adapters ? t->d->n_adapters : 1;
     train_memory n = train_predict_members(m, n_adapters, n_lora, rank, t->d->n_dimensions > 0, rows, n_rows, &t->inner);

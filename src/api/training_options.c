@@ -82,6 +82,7 @@ static agon_status check_numbers(agon_ctx *ctx, const agon_train_options *o) {
 
 agon_status training_options_take(agon_ctx *ctx, const agon_train_options *given, const objective *trained, agon_train_options *o,
                                   train_options *inner) {
+    adapter_options a;
     *o = agon_train_options_default();
     *inner = train_options_default();
     inner->objective = trained;
@@ -94,6 +95,12 @@ agon_status training_options_take(agon_ctx *ctx, const agon_train_options *given
         s = objective_configure(ctx, trained, o->settings, o->n_settings, inner->objective_options);
     if (!s && o->adapter && o->lora_rank > 0)
         s = ctx_fail(ctx, AGON_EINVAL, "give an adapter to go on from or the rank of a new one, not both");
+    if (!s)
+        s = options_texts(ctx, "lora_targets", o->lora_targets, o->n_lora_targets);
+    if (!s && o->n_lora_targets && o->lora_rank == 0)
+        s = ctx_fail(ctx, AGON_EINVAL, "the layers of an adapter (lora_targets) go with the rank of a new one (lora_rank)");
+    if (!s)
+        s = training_adapter(ctx, o, &a);
     if (!s && o->base_name && !o->adapter && o->lora_rank == 0)
         s = ctx_fail(ctx, AGON_EINVAL, "the name of the base (base_name) stands in an adapter's folder; all weights are a model of their own");
     if (!s && o->base_name)
@@ -112,9 +119,20 @@ agon_status training_options_take(agon_ctx *ctx, const agon_train_options *given
     return s;
 }
 
-adapter_options training_adapter(const agon_train_options *o) {
-    return (adapter_options){.rank = o->lora_rank, .seed = o->seed,
+agon_status training_adapter(agon_ctx *ctx, const agon_train_options *o, adapter_options *out) {
+    *out = (adapter_options){.rank = o->lora_rank, .seed = o->seed,
                              .alpha = (float)(o->lora_alpha > 0 ? o->lora_alpha : 2 * (double)o->lora_rank)};
+    return lora_targets_read(ctx, o->lora_targets, o->n_lora_targets, &out->targets);
+}
+
+agon_status training_describe_targets(agon_ctx *ctx, const agon_train_options *o, json_t *manifest) {
+    adapter_options a;
+    char targets[LORA_TARGETS_SIZE];
+    agon_status s = training_adapter(ctx, o, &a);
+    if (s || !a.targets)
+        return s;
+    lora_targets_print(a.targets, targets);
+    return json_object_set_new(manifest, "lora_targets", json_string(targets)) ? ctx_no_memory(ctx) : AGON_OK;
 }
 
 json_t *training_settings(const objective *o, const double *values) {

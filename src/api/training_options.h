@@ -11,8 +11,10 @@
  * number that a training cannot have (the trainer knows narrower bounds of some), or what excludes one another. */
 AGON_MUST_CHECK agon_status training_options_take(agon_ctx *ctx, const agon_train_options *given, const objective *trained,
                                                   agon_train_options *o, train_options *inner);
-/* The new adapter that is asked for. */
-adapter_options training_adapter(const agon_train_options *o);
+/* The new adapter that is asked for. AGON_EINVAL: there is no such layer. */
+AGON_MUST_CHECK agon_status training_adapter(agon_ctx *ctx, const agon_train_options *o, adapter_options *out);
+/* Its layers in the manifest, where they are not all: folders begun before there was a choice go on. */
+AGON_MUST_CHECK agon_status training_describe_targets(agon_ctx *ctx, const agon_train_options *o, json_t *manifest);
 /* What the objective's options are, for the manifest; new. */
 json_t *training_settings(const objective *o, const double *values);
 /* AdamW's constants in the manifest: what is not the default, so that folders begun before there was a choice go on. */

@@ -100,7 +100,8 @@ agon_status training_describe(training *t) {
     }
     if (base_is_reference(t))
         json_object_set_new(j, "reference", json_string("base"));
-    return describe_validation(t, j);
+    s = training_describe_targets(t->ctx, o, j);
+    return s ? s : describe_validation(t, j);
 }
 
 /* ---- validations ------------------------------------------------------------------------------------------ */

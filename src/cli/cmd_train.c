@@ -17,6 +17,9 @@ typedef struct train_arguments {
     char *dimension_text;
     const char *dimensions[17]; /* one more than there may be: the library says so */
     size_t n_dimensions;
+    const char *target_list; /* --lora-targets */
+    char *target_text;
+    const char *targets[17];
     const char *adapter_list; /* --adapters */
     char *adapter_text;
     const char *adapters[17];
@@ -352,6 +355,17 @@ static int take_dimensions(train_arguments *a) {
     return a->dimension_text ? EXIT_FINE : EXIT_SYSTEM;
 }
 
+/* --lora-targets. */
+static int take_targets(train_arguments *a) {
+    if (!a->target_list)
+        return EXIT_FINE;
+    if (a->lora == 0)
+        return usage_error(&command_train, "--lora-targets goes with --lora RANK");
+    a->target_text = split_names(a->target_list, a->targets, sizeof a->targets / sizeof *a->targets, &a->options.n_lora_targets);
+    a->options.lora_targets = a->targets;
+    return a->target_text ? EXIT_FINE : EXIT_SYSTEM;
+}
+
 /* --adapters. */
 static int take_adapters(train_arguments *a) {
     enum { MOST = sizeof a->adapters / sizeof *a->adapters };
@@ -491,6 +505,8 @@ static int check_arguments(train_arguments *a) {
     int code = take_principles(a);
     if (code == EXIT_FINE)
         code = take_dimensions(a);
+    if (code == EXIT_FINE)
+        code = take_targets(a);
     return code == EXIT_FINE ? take_adapters(a) : code;
 }
 
@@ -511,6 +527,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--keep", .text = &a.keep, .given = &a.of_files},
                                  {.name = "--lora", .integer = &a.lora},
                                  {.name = "--lora-alpha", .real = &a.lora_alpha},
+                                 {.name = "--lora-targets", .text = &a.target_list},
                                  {.name = "--adapter", .text = &a.options.adapter},
                                  {.name = "--reference", .text = &a.options.reference, .given = &a.of_files},
                                  {.name = "--base-name", .text = &a.options.base_name},
@@ -585,6 +602,7 @@ static int run(int argc, char **argv) {
     free(a.settings);
     free(a.dimension_text);
     free(a.adapter_text);
+    free(a.target_text);
     free(a.principles_text);
     free(a.ideal);
     return code;
@@ -611,8 +629,10 @@ const command command_train = {
     "    --keep last|best   what is left: the last step, or the one with the least held-out loss (last)\n"
     "  --preview N          first show N rows as exact tokens and loss mask\n"
     "  --dry-run            only read the rows and say what training would take: steps, memory\n"
-    "  --lora R             train a LoRA adapter of rank R on all linear layers (default 0: all weights)\n"
+    "  --lora R             train a LoRA adapter of rank R (default 0: all weights)\n"
     "  --lora-alpha A       its scale is A/R (default 2R)\n"
+    "  --lora-targets LIST  the linear layers it is on, of q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj, or\n"
+    "                       all-linear (the default)\n"
     "  --adapter DIR        go on from this PEFT adapter, which is then the reference too\n"
     "    --reference base   the model without it is (default: start)\n"
     "  --base-name NAME     what the adapter's adapter_config.json says of its base (default: where the model was read)\n"

@@ -44,6 +44,10 @@ size_t adapter_rank(const adapter *a) {
     return a->rank;
 }
 
+unsigned adapter_targets(const adapter *a) {
+    return a->targets;
+}
+
 size_t adapter_bytes(const adapter *a) {
     size_t packed = 2 * (a->dtype == COMPUTE_F32 ? sizeof(float) : sizeof(uint16_t));
     return size_add(size_mul(a->n_values, sizeof(float) + packed), size_mul(a->n_installed, sizeof(float)));
@@ -68,7 +72,7 @@ static size_t n_singular(const adapter *a) {
 static size_t count_values(const adapter *a) {
     size_t n = 0;
     for (int k = 0; k < N_LINEARS; k++)
-        if (a->target[k])
+        if (adapter_adapts(a, k))
             n = size_add(n, size_add(size_mul(a->rank, linear_n_in(&a->config, k) + linear_n_out(&a->config, k)),
                                      a->n_dimensions ? n_singular(a) : 0));
     return size_mul(n, a->config.n_layers);
@@ -77,7 +81,7 @@ static size_t count_values(const adapter *a) {
 static size_t count_installed(const adapter *a) {
     size_t n = 0;
     for (int k = 0; k < N_LINEARS && a->n_dimensions; k++)
-        if (a->target[k])
+        if (adapter_adapts(a, k))
             n = size_add(n, size_mul(a->rank, linear_n_out(&a->config, k)));
     return size_mul(n, a->config.n_layers);
 }
@@ -103,8 +107,7 @@ agon_status adapter_make(agon_ctx *ctx, const adapter *shape, adapter **out) {
     if (!a)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory making an adapter");
     *a = (adapter){.config = shape->config, .dtype = shape->dtype, .rank = shape->rank, .alpha = shape->alpha,
-                   .n_dimensions = shape->n_dimensions};
-    memcpy(a->target, shape->target, sizeof a->target);
+                   .targets = shape->targets, .n_dimensions = shape->n_dimensions};
     memcpy(a->dimensions, shape->dimensions, sizeof a->dimensions);
     memcpy(a->preference, shape->preference, sizeof a->preference);
     size_t n_items = a->config.n_layers * N_LINEARS, at = 0, at_installed = 0;
@@ -121,7 +124,7 @@ agon_status adapter_make(agon_ctx *ctx, const adapter *shape, adapter **out) {
     }
     for (size_t l = 0; l < a->config.n_layers; l++)
         for (int k = 0; k < N_LINEARS; k++)
-            if (a->target[k])
+            if (adapter_adapts(a, k))
                 add_layer(a, l, k, &at, &at_installed);
     assert(at == a->n_values);
     *out = a;
@@ -146,13 +149,6 @@ agon_status adapter_pack_take(agon_ctx *ctx, adapter *a, adapter **out) {
     else
         *out = a;
     return status;
-}
-
-static bool set_target(adapter *a, const char *name) {
-    for (int k = 0; k < N_LINEARS; k++)
-        if (strcmp(name, linear_target(k)) == 0)
-            return a->target[k] = true;
-    return false;
 }
 
 static agon_status set_shape(agon_ctx *ctx, const model *m, size_t rank, double alpha, adapter *shape) {
@@ -210,16 +206,7 @@ agon_status adapter_new(agon_ctx *ctx, const model *m, const adapter_options *op
         status = set_dimensions(ctx, options->dimensions, options->n_dimensions, &shape);
     if (status)
         return status;
-    for (int k = 0; k < N_LINEARS && !options->targets; k++)
-        shape.target[k] = true;
-    for (size_t i = 0; options->targets && i < options->n_targets; i++)
-        if (!set_target(&shape, options->targets[i]))
-            return ctx_fail(ctx, AGON_EINVAL,
-                            "adapter: unknown target '%s'; q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and "
-                            "down_proj are known",
-                            options->targets[i]);
-    if (count_values(&shape) == 0)
-        return ctx_fail(ctx, AGON_EINVAL, "adapter: no target layers");
+    shape.targets = lora_targets_all(options->targets);
     if ((status = adapter_make(ctx, &shape, &a)))
         return status;
     draw_values(a, options->seed);
@@ -331,14 +318,10 @@ hash256 adapter_hash(const adapter *a) {
 
 /* scale: of its reward head, NULL where none is known. */
 static json_t *metadata_new(const adapter *a, const char *scale) {
-    char rank[32], alpha[32], targets[N_LINEARS * 16] = "";
+    char rank[32], alpha[32], targets[LORA_TARGETS_SIZE];
     snprintf(rank, sizeof rank, "%zu", a->rank);
     decimal_print(alpha, sizeof alpha, "%.9g", (double)a->alpha);
-    for (int k = 0; k < N_LINEARS; k++)
-        if (a->target[k]) {
-            size_t n = strlen(targets);
-            snprintf(targets + n, sizeof targets - n, "%s%s", n ? "," : "", linear_target(k));
-        }
+    lora_targets_print(a->targets, targets);
     json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "format", "agon-lora", "rank", rank, "alpha", alpha, "targets",
                           targets);
     if (o && scale)
@@ -444,13 +427,15 @@ static agon_status parse_metadata(agon_ctx *ctx, const model *m, const char *whe
     while (*targets) {
         size_t n = strcspn(targets, ",");
         snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : (int)sizeof name - 1, targets);
-        if (!set_target(shape, name))
+        const unsigned one = lora_target_find(name);
+        if (!one)
             return ctx_fail(ctx, AGON_EFORMAT, "%s: unknown adapter target '%s'", where, name);
+        shape->targets |= one;
         targets += n + (targets[n] == ',');
     }
     size_t n_targets = 0;
     for (int k = 0; k < N_LINEARS; k++)
-        n_targets += shape->target[k];
+        n_targets += adapter_adapts(shape, k);
     unsigned heads = heads_in(w);
     size_t n_heads = (heads & 1u << HEAD_REWARD ? 1 : 0) + (heads & 1u << HEAD_VALUE ? 2 : 0);
     size_t n_layer = shape->n_dimensions ? 3 : 2;
@@ -529,7 +514,7 @@ agon_status adapter_export_peft(agon_ctx *ctx, const adapter *a, const char *bas
     info.reward_scale = scale;
     snprintf(info.base_name, sizeof info.base_name, "%s", base_name ? base_name : "");
     for (int k = 0; k < N_LINEARS; k++)
-        if (a->target[k])
+        if (adapter_adapts(a, k))
             snprintf(info.targets[info.n_targets++], sizeof info.targets[0], "%s", linear_target(k));
     status = export_peft(ctx, folder, &a->config, &info, give_value, (void *)a);
     free(scale);
@@ -560,7 +545,7 @@ static agon_status check_widths(agon_ctx *ctx, const char *folder, const peft_in
             char name[128];
             snprintf(name, sizeof name, "model.layers.0.%s.lora_%c.weight", linear_path(kind), b ? 'B' : 'A');
             const size_t wanted = b ? linear_n_out(&shape->config, kind) : linear_n_in(&shape->config, kind);
-            if (shape->target[kind] && strcmp(t.name, name) == 0 && (b ? t.n_rows : t.n_columns) != wanted)
+            if (adapter_adapts(shape, kind) && strcmp(t.name, name) == 0 && (b ? t.n_rows : t.n_columns) != wanted)
                 return ctx_fail(ctx, AGON_EFORMAT, "%s: made for another model than this%s%.200s%s: '%s' is %zu x %zu, and this one takes %zu %s; give "
                                 "the model that the adapter was trained on", folder, *info->base_name ? " (its base is " : "", info->base_name,
                                 *info->base_name ? ")" : "", name, t.n_rows, t.n_columns, wanted, b ? "rows" : "columns");
@@ -576,10 +561,12 @@ agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folde
     agon_status status = peft_open(ctx, folder, &info, &w);
     if (!status)
         status = set_shape(ctx, m, info.rank, info.alpha, &shape);
-    for (size_t i = 0; !status && i < info.n_targets; i++)
-        if (!set_target(&shape, info.targets[i]))
-            status = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: an adapter on '%s' is not supported", folder,
-                              info.targets[i]);
+    for (size_t i = 0; !status && i < info.n_targets; i++) {
+        const unsigned one = lora_target_find(info.targets[i]);
+        if (!one)
+            status = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: an adapter on '%s' is not supported", folder, info.targets[i]);
+        shape.targets |= one;
+    }
     if (!status && count_values(&shape) == 0)
         status = ctx_fail(ctx, AGON_EFORMAT, "%s: the adapter has no target layers", folder);
     if (!status)

@@ -158,7 +158,7 @@ static agon_status check_members(agon_ctx *ctx, const model *m, const adapter *c
             return ctx_fail(ctx, AGON_EINVAL, "soup: adapter %zu was made for another model's sizes", i + 1);
         if (heads_mask(a->heads))
             return ctx_fail(ctx, AGON_EINVAL, "soup: adapter %zu has a head, and heads are not mixed", i + 1);
-        if (memcmp(a->target, members[0]->target, sizeof a->target) != 0)
+        if (a->targets != members[0]->targets)
             return ctx_fail(ctx, AGON_EINVAL, "soup: adapter %zu adapts other layers than the first", i + 1);
     }
     return AGON_OK;
@@ -196,7 +196,7 @@ agon_status adapter_soup(agon_ctx *ctx, const model *m, const adapter *const *me
     for (size_t i = 0; i < n; i++)
         sum += weights[i];
     shape.alpha = (float)shape.rank;
-    memcpy(shape.target, members[0]->target, sizeof shape.target);
+    shape.targets = members[0]->targets;
     if (!s)
         s = adapter_make(ctx, &shape, &soup);
     if (s)

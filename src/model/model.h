@@ -31,12 +31,12 @@ void model_free(model *m);
 size_t model_predict(const model_config *c, compute_dtype dtype);
 /* What full fine-tuning adds where weights are kept in 8 bits. */
 size_t model_widen_bytes(const model *m);
-/* All values, and those of the largest tensor; an adapter's, on all seven layers. */
+/* All values, and those of the largest tensor; an adapter's, on the layers that `targets` says (lora_targets_read). */
 size_t model_n_values(const model_config *c);
 /* Bytes that model_make_trainable adds to an ordinary model: gradients, and what the packs lack of the f32 values. */
 size_t model_train_bytes(const model_config *c, compute_dtype dtype);
 size_t model_largest_tensor(const model_config *c);
-size_t adapter_n_values(const model_config *c, size_t rank);
+size_t adapter_n_values(const model_config *c, size_t rank, unsigned targets);
 const model_config *model_get_config(const model *m);
 const tokenizer *model_tokenizer(const model *m);
 const weights *model_weights(const model *m);
@@ -76,16 +76,23 @@ AGON_MUST_CHECK agon_status parameter_copy(agon_ctx *ctx, const parameter *p, fl
 
 enum { MAX_DIMENSIONS = 16, MAX_DIMENSION_NAME = 40 };
 
-/* LoRA: y = W x + (alpha/rank) B A x on the linear layers named in targets (NULL: all seven of a
- * layer). A ~ N(0, 1/n_in)... from `seed`, B zero. A, B f32 masters, packed in the model's dtype.
+/* The linear layers of a decoder layer that LoRA adapts, a bit each in their order; 0 stands for all seven. lora_target_find: of one name
+ * ("q_proj", ..., "down_proj"), all bits for "all-linear", 0 where there is none. lora_targets_read: of several, none: 0; AGON_EINVAL names
+ * the first that is none. lora_targets_print: "q_proj,v_proj", "" for 0. lora_targets_all: all bits instead of 0. */
+enum { LORA_TARGETS_SIZE = 96 };
+unsigned lora_target_find(const char *name);
+AGON_MUST_CHECK agon_status lora_targets_read(agon_ctx *ctx, const char *const *names, size_t n, unsigned *out);
+void lora_targets_print(unsigned targets, char out[LORA_TARGETS_SIZE]);
+unsigned lora_targets_all(unsigned targets);
+
+/* LoRA: y = W x + (alpha/rank) B A x on the linear layers in targets. A ~ N(0, 1/n_in)... from `seed`, B zero. A, B f32 masters, packed in the model's dtype.
  * With dimensions the adapter takes a preference vector (panacea.h): `rank` shared singular values and a slot a dimension, B made of U,
  * those values and the vector. U is zero, the values are 1 and the vectors' scale their number, so that at the even vector, which it begins
  * with, it is a plain adapter of that many columns; the scale stays alpha/rank. */
 typedef struct adapter_options {
     size_t rank;
     float alpha;
-    const char *const *targets;
-    size_t n_targets;
+    unsigned targets;
     uint64_t seed;
     const char *const *dimensions; /* [n_dimensions] names of letters, digits, _ and -; 2 or more, or none */
     size_t n_dimensions;
@@ -95,6 +102,7 @@ AGON_MUST_CHECK agon_status adapter_new(agon_ctx *ctx, const model *m, const ada
                                         adapter **out);
 void adapter_free(adapter *a);
 size_t adapter_rank(const adapter *a);
+unsigned adapter_targets(const adapter *a); /* each layer's bit, never 0 */
 /* Bytes of its values and packs, without gradients. */
 size_t adapter_bytes(const adapter *a);
 /* Borrowed until adapter_free; gradients are allocated on the first call. */

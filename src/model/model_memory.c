@@ -42,10 +42,12 @@ size_t model_largest_tensor(const model_config *c) {
     return largest;
 }
 
-size_t adapter_n_values(const model_config *c, size_t rank) {
+size_t adapter_n_values(const model_config *c, size_t rank, unsigned targets) {
     size_t sum = 0;
+    targets = lora_targets_all(targets);
     for (int k = 0; k < N_LINEARS; k++)
-        sum = size_add(sum, linear_n_out(c, (linear_kind)k) + linear_n_in(c, (linear_kind)k));
+        if (targets >> k & 1)
+            sum = size_add(sum, linear_n_out(c, (linear_kind)k) + linear_n_in(c, (linear_kind)k));
     return size_mul(size_mul(sum, c->n_layers), rank);
 }
 

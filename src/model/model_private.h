@@ -107,7 +107,7 @@ struct adapter {
     compute_dtype dtype;
     size_t rank;
     float alpha;
-    bool target[N_LINEARS];
+    unsigned targets; /* a bit each, all of them for all */
     lora *items; /* [n_layers * N_LINEARS] */
     float *values, *gradients; /* flat, [n_values]; gradients NULL until asked for */
     size_t n_values;
@@ -132,6 +132,9 @@ static inline float adapter_scale(const adapter *a) {
 }
 static inline const lora *adapter_item(const adapter *a, size_t layer, linear_kind kind) {
     return &a->items[layer * N_LINEARS + kind];
+}
+static inline bool adapter_adapts(const adapter *a, int kind) {
+    return a->targets >> kind & 1;
 }
 bool adapter_fits(const adapter *a, const model_config *config);
 

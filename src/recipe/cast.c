@@ -286,7 +286,8 @@ static void drop_what_is_off(const run_config *c, json_t *config) {
     const struct {
         bool off;
         const char *section, *key;
-    } later[] = {{c->train.small_loss == 0, "train", "small_loss"},
+    } later[] = {{c->train.targets == 0, "train", "lora_targets"},
+                 {c->train.small_loss == 0, "train", "small_loss"},
                  {c->train.small_loss == 0, "train", "small_loss_ramp"},
                  {c->evaluate.ifeval == 0, "evaluate", "ifeval"},
                  {c->evaluate.xstest_safe == 0, "evaluate", "xstest_safe"},

@@ -28,7 +28,7 @@ static void add(forecast *f, phase p, size_t least, size_t most) {
 /* An adapter has its values and a pack of them. */
 static size_t adapter_size(const forecast *f) {
     size_t packed = model_dtype(f->m) == COMPUTE_F32 ? sizeof(float) : sizeof(uint16_t);
-    return size_mul(adapter_n_values(model_get_config(f->m), f->rank), sizeof(float) + packed);
+    return size_mul(adapter_n_values(model_get_config(f->m), f->rank, f->targets), sizeof(float) + packed);
 }
 
 void forecast_keep(forecast *f, size_t n_adapters) {
@@ -60,7 +60,7 @@ void forecast_training(forecast *f, const train_row *rows, size_t n_rows, const 
     size_t limit, own = adapter_size(f);
     if (n_rows == 0)
         return;
-    train_memory n = train_predict(f->m, adapter_n_values(model_get_config(f->m), f->rank), f->rank, rows, n_rows, o);
+    train_memory n = train_predict(f->m, adapter_n_values(model_get_config(f->m), f->rank, f->targets), f->rank, rows, n_rows, o);
     n.weights = 0; /* kept */
     size_t room = room_for_phase(f) == SIZE_MAX ? SIZE_MAX : room_for_phase(f) / f->at_once;
     size_t least = train_memory_total(&n, 0, &limit), most = train_memory_total(&n, room > own ? room - own : 0, &limit);

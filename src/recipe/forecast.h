@@ -20,6 +20,7 @@ typedef struct forecast {
     agon_ctx *ctx;
     const model *m;
     size_t rank;    /* of its adapters */
+    unsigned targets; /* the layers they are on, 0: all */
     size_t at_once; /* works that score or train beside one another */
     size_t kept;    /* between phases */
     size_t resident, room; /* of the process when the forecast began; bytes that can be had beyond */

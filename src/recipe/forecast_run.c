@@ -235,6 +235,7 @@ static agon_status keep_attacker(forecast *f, lengths *n, const run_config *r) {
 agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, const json_t *queries, size_t n_adapters, bool writes, forecast *out) {
     lengths n = {.ctx = ctx, .m = m};
     forecast f = forecast_new(ctx, m, (size_t)r->train.rank, 1);
+    f.targets = r->train.targets;
     agon_status s = count_queries(&n, r, queries);
     for (size_t i = 0; gate_suite_at(i) && !s; i++)
         s = count_suite(&n, gate_suite_at(i)->name, gate_suite_items(gate_suite_at(i), r));

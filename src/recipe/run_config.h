@@ -67,7 +67,8 @@ typedef struct run_config {
     } build;
     struct {
         char *objective, *data, *bad_rows, *schedule;
-        text_items set;
+        text_items set, lora_targets;
+        unsigned targets; /* those of lora_targets, 0: all; read by run_file.c */
         int64_t rank, epochs, batch, checkpoint_every, max_length;
         double lora_alpha, lr, warmup, small_loss, small_loss_ramp;
         double clip_norm, beta1, beta2, eps, weight_decay;

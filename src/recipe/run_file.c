@@ -58,6 +58,11 @@ static agon_status check_settings(agon_ctx *ctx, const run_config *c, const obje
     return s ? ctx_fail(ctx, s, "%s: train.set: %s", c->source, why) : AGON_OK;
 }
 
+static agon_status read_targets(agon_ctx *ctx, run_config *c) {
+    agon_status s = lora_targets_read(ctx, (const char *const *)c->train.lora_targets.items, c->train.lora_targets.n, &c->train.targets);
+    return s ? ctx_prefix(ctx, s, "%s: train.lora_targets", c->source) : AGON_OK;
+}
+
 static agon_status check(agon_ctx *ctx, run_config *c) {
     const recipe *r = NULL;
     const objective *o = NULL;
@@ -72,7 +77,9 @@ static agon_status check(agon_ctx *ctx, run_config *c) {
         s = find_objective(ctx, c, &o);
     if (!s)
         s = r->check(ctx, c, o);
-    return s ? s : check_settings(ctx, c, o);
+    if (!s)
+        s = check_settings(ctx, c, o);
+    return s ? s : read_targets(ctx, c);
 }
 
 agon_status run_file_parse(agon_ctx *ctx, const char *where, const char *text, size_t n, run_config **out) {

@@ -119,7 +119,9 @@ KEY("train", "set", KEY_LIST, train.set, NULL, 0, 0, "options of the objective, 
 KEY("train", "data", KEY_TEXT, train.data, NULL, 0, 0, "recipe train: rows to train on (JSONL, see agon train --help)")
 KEY("train", "bad_rows", KEY_CHOICE, train.bad_rows, "refuse", 0, 0, "refuse|skip: what a row that cannot be learnt from does to the run")
 KEY("train", "max_length", KEY_INT, train.max_length, "1024", 1, 1e6, "recipe train (there 2048): tokens of prompt and response; longer rows are cut")
-KEY("train", "rank", KEY_INT, train.rank, "16", 1, 512, "LoRA rank on all linear layers")
+KEY("train", "rank", KEY_INT, train.rank, "16", 1, 512, "LoRA rank")
+KEY("train", "lora_targets", KEY_LIST, train.lora_targets, NULL, 0, 0,
+    "linear layers that get an adapter, of [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]; absent: all")
 KEY("train", "lora_alpha", KEY_REAL, train.lora_alpha, "32", 0.01, 4096, "LoRA alpha (recipe train: twice the rank)")
 KEY("train", "lr", KEY_REAL, train.lr, "0.0008", 1e-9, 1, "learning rate (recipe train: 0.0001; a loop that learns from pairs: 0.00001)")
 KEY("train", "epochs", KEY_INT, train.epochs, "2", 1, 100, "passes over the examples (recipe train: 1)")

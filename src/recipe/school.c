@@ -43,6 +43,7 @@ static train_plan plan_of(const run_config *config, const char *role, const char
                         .parent = parent,
                         .objective = "sft",
                         .rank = (size_t)config->train.rank,
+                        .targets = config->train.targets,
                         .batch = (size_t)config->train.batch,
                         .checkpoint_every = (size_t)config->train.checkpoint_every,
                         .alpha = config->train.lora_alpha,

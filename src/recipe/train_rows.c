@@ -112,7 +112,7 @@ static agon_status train_on(cast *c, const json_t *rows, char version[STORE_ID_S
                                        config->train.beta1, config->train.beta2, config->train.eps, config->train.weight_decay};
     const train_plan plan = {.file = config->train.data, .lines = lines, .role = "learner", .parent = c->actors.base, .objective = config->train.objective,
                              .settings = config->train.set.items, .n_settings = config->train.set.n,
-                             .rank = (size_t)config->train.rank, .epochs = (size_t)config->train.epochs,
+                             .rank = (size_t)config->train.rank, .targets = config->train.targets, .epochs = (size_t)config->train.epochs,
                              .batch = (size_t)config->train.batch, .checkpoint_every = (size_t)config->train.checkpoint_every,
                              .max_length = (size_t)config->train.max_length, .alpha = config->train.lora_alpha,
                              .lr = config->train.lr, .warmup = config->train.warmup, .small_loss = config->train.small_loss,
@@ -142,6 +142,7 @@ static agon_status admit(cast *c, const objective *o, const json_t *rows) {
     const run_config *config = c->config;
     agon_ctx *ctx = c->actors.ctx;
     forecast f = forecast_new(ctx, c->model, (size_t)config->train.rank, 1);
+    f.targets = config->train.targets;
     train_options options = train_options_default();
     dataset *d = NULL;
     size_t n = 0;

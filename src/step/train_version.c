@@ -161,7 +161,7 @@ static agon_status plan_options(actors *a, const train_plan *plan, uint64_t seed
 }
 
 static agon_status start_adapter(actors *a, const train_plan *plan, const train_options *o, const adapter **parent, adapter **out) {
-    const adapter_options shape = {.rank = plan->rank, .alpha = (float)plan->alpha, .seed = o->seed};
+    const adapter_options shape = {.rank = plan->rank, .targets = plan->targets, .alpha = (float)plan->alpha, .seed = o->seed};
     agon_status s = actors_adapter(a, plan->parent, parent);
     if (!s)
         s = *parent ? adapter_clone(a->ctx, *parent, out) : adapter_new(a->ctx, a->model, &shape, out);
@@ -289,6 +289,11 @@ static json_t *plan_json(const example *examples, size_t n, const train_plan *p)
                              p->objective, "settings", settings, "rank", (json_int_t)p->rank, "epochs",
                              (json_int_t)p->epochs, "batch", (json_int_t)p->batch, "alpha", p->alpha, "lr", p->lr, "warmup",
                              p->warmup);
+    if (plan && p->targets) { /* not named, as before there was a choice, where it is all */
+        char targets[LORA_TARGETS_SIZE];
+        lora_targets_print(p->targets, targets);
+        json_object_set_new(plan, "targets", json_string(targets));
+    }
     if (plan && p->small_loss > 0) {
         json_object_set_new(plan, "small_loss", json_real(p->small_loss));
         json_object_set_new(plan, "small_loss_ramp", json_real(p->small_loss_ramp));

@@ -38,6 +38,7 @@ typedef struct train_plan {
     const char *objective;
     char *const *settings; /* "beta=0.1" [n_settings] */
     size_t n_settings;
+    unsigned targets; /* layers of a fresh adapter (lora_targets_read); 0: all */
     size_t rank, epochs, batch, checkpoint_every;
     size_t max_length; /* tokens of a row; 0: 1,024 */
     double alpha, lr, warmup;

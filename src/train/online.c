@@ -385,7 +385,7 @@ static agon_status run_round(online *o) {
 static agon_status check_memory(online *o) {
     const online_options *p = &o->options;
     size_t k = o->pairs ? 2 : p->train.objective->rows & ROW_GROUP ? p->n_samples : 1, rank = adapter_rank(o->a), limit;
-    size_t n_lora = adapter_n_values(model_get_config(o->m), rank), n = p->train.batch_rows;
+    size_t n_lora = adapter_n_values(model_get_config(o->m), rank, adapter_targets(o->a)), n = p->train.batch_rows;
     train_response *responses = arena_take(o->memory, k, sizeof *responses);
     train_row *rows = arena_take(o->memory, n, sizeof *rows);
     if (!responses || !rows)

@@ -95,7 +95,7 @@ static agon_status plan_memory(trainer *t, size_t *workspace_limit) {
     size_t n_lora = 0, rank = 0;
     if (t->train) {
         rank = adapter_rank(t->train);
-        n_lora = adapter_n_values(model_get_config(t->m), rank);
+        n_lora = adapter_n_values(model_get_config(t->m), rank, adapter_targets(t->train));
     }
     const bool dimensions = t->train && adapter_n_dimensions(t->train);
     train_memory n = train_predict_members(t->m, 1, n_lora, rank, dimensions, t->data, t->n_data, t->options);

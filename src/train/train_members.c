@@ -39,18 +39,20 @@ static agon_status check(agon_ctx *ctx, const train_member *members, size_t n, c
 
 /* All of them together must fit, with the largest row's activations once. */
 static agon_status plan_memory(team *x, const model *m, const train_member *members, const train_options *o, size_t *workspace_limit) {
-    size_t n_rows = 0, rank = 0;
+    size_t n_rows = 0, rank = 0, n_lora = 0;
     for (size_t i = 0; i < x->n; i++) {
         n_rows = size_add(n_rows, members[i].n_rows);
-        rank = adapter_rank(members[i].adapter) > rank ? adapter_rank(members[i].adapter) : rank;
+        const adapter *a = members[i].adapter;
+        const size_t own = adapter_n_values(model_get_config(m), adapter_rank(a), adapter_targets(a));
+        rank = adapter_rank(a) > rank ? adapter_rank(a) : rank;
+        n_lora = own > n_lora ? own : n_lora;
     }
     train_row *rows = memory_new(n_rows, sizeof *rows);
     if (!rows)
         return ctx_fail(x->ctx, AGON_ENOMEM, "train: out of memory for %zu rows", n_rows);
     for (size_t i = 0, at = 0; i < x->n; at += members[i++].n_rows)
         memcpy(rows + at, members[i].rows, members[i].n_rows * sizeof *rows);
-    train_memory n = train_predict_members(m, x->n, adapter_n_values(model_get_config(m), rank), rank,
-                                           adapter_n_dimensions(members[0].adapter) > 0, rows, n_rows, o);
+    train_memory n = train_predict_members(m, x->n, n_lora, rank, adapter_n_dimensions(members[0].adapter) > 0, rows, n_rows, o);
     free(rows);
     return memory_check(x->ctx, train_memory_total(&n, memory_room(x->ctx), workspace_limit), "this training",
                         "use shorter rows, fewer adapters at once, or a smaller model");

@@ -108,8 +108,7 @@ static void panacea__recovers_a_known_front(void **state) {
 
 /* Member k: theta_k is the first column of dW on q_proj of layer 0. */
 static adapter *member_of(agon_ctx *ctx, const model *m, const double theta[3]) {
-    const char *targets[] = {"q_proj"};
-    adapter_options o = {.rank = 1, .alpha = 2, .targets = targets, .n_targets = 1, .seed = 1};
+    adapter_options o = {.rank = 1, .alpha = 2, .targets = lora_target_find("q_proj"), .seed = 1};
     adapter *a = NULL;
     assert_ok(ctx, adapter_new(ctx, m, &o, &a));
     for (size_t i = 0; i < linear_n_in(&m->config, LINEAR_Q); i++)

@@ -81,7 +81,7 @@ static figures train_once(bool lora, size_t mib, const char *path, bool resumes)
     byte_reader left = {0};
     if (resumes)
         assert_ok(ctx, byte_reader_open(ctx, path, &left));
-    size_t now = memory_resident(), limit, n_lora = lora ? adapter_n_values(&c, 8) : 0;
+    size_t now = memory_resident(), limit, n_lora = lora ? adapter_n_values(&c, 8, 0) : 0;
     ctx->memory_limit = mib ? now + (mib << 20) : SIZE_MAX;
     train_memory n = train_predict(m, n_lora, lora ? 8 : 0, d.rows, N_ROWS, &o);
     f.kept = train_memory_total(&n, SIZE_MAX, &limit);

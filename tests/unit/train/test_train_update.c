@@ -119,11 +119,45 @@ static void train__decays_the_factors_of_an_adapter(void **state) {
     }
 }
 
+/* Which layers have an adapter says nothing of the others': the first step, before any of them has an effect, is theirs to the bit. */
+static void train__layers_of_an_adapter_learn_apart(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    parameters all, some;
+    const char *const names[] = {"o_proj", "down_proj"};
+    adapter_options shape = {.rank = 4, .alpha = 8, .seed = 2};
+    adapter *a = NULL, *b = NULL;
+    size_t found = 0;
+    new_data(&d, 1, N_PROMPT);
+    model *m = new_model(ctx, COMPUTE_BF16);
+    train_options o = options_for("sft");
+    o.max_steps = 1, o.clip_norm = 0;
+    assert_ok(ctx, adapter_new(ctx, m, &shape, &a));
+    assert_ok(ctx, lora_targets_read(ctx, names, 2, &shape.targets));
+    assert_ok(ctx, adapter_new(ctx, m, &shape, &b));
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL));
+    assert_ok(ctx, train(ctx, m, b, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL));
+    assert_ok(ctx, adapter_parameters(ctx, a, &all));
+    assert_ok(ctx, adapter_parameters(ctx, b, &some));
+    assert_int_equal(some.n * 7, all.n * 2);
+    for (size_t i = 0; i < some.n; i++)
+        for (size_t k = 0; k < all.n; k++)
+            if (strcmp(some.items[i].name, all.items[k].name) == 0) {
+                assert_memory_equal(some.items[i].value, all.items[k].value, all.items[k].n_rows * all.items[k].n_columns * sizeof(float));
+                found++;
+            }
+    assert_int_equal(found, some.n);
+    adapter_free(a);
+    adapter_free(b);
+    model_free(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train__says_how_far_a_step_goes),
         cmocka_unit_test(train__norm_is_of_all_parameters),
         cmocka_unit_test(train__decays_the_factors_of_an_adapter),
+        cmocka_unit_test(train__layers_of_an_adapter_learn_apart),
     };
     return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -333,7 +333,7 @@ static void validation__is_in_the_forecast(void **state) {
     new_rows(&d, 99, 2);
     new_rows(&held_out, 5, 2);
     train_options o = trainer_options("dpo");
-    size_t limit, n_lora = adapter_n_values(model_get_config(p.m), 4);
+    size_t limit, n_lora = adapter_n_values(model_get_config(p.m), 4, 0);
     train_memory n = train_predict(p.m, n_lora, 4, d.rows, N_ROWS, &o);
     const size_t without = train_memory_total(&n, SIZE_MAX, &limit);
     o.validation = (train_validation){.rows = held_out.rows, .n_rows = N_HELD_OUT};
