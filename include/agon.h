@@ -712,7 +712,7 @@ typedef struct agon_train_options {
     size_t validate_every;
     const char *keep;
     agon_status (*on_validation)(void *arg, const agon_train_validation *v); /* as on_step; NULL: none */
-    const char *base_name; /* what a PEFT adapter says of its base, as in agon_export_named; NULL: where m was read */
+    const char *base_name; /* what a PEFT adapter says of its base, as in agon_export_named; NULL: the folder m was read from */
     /* Of objectives with a reference: "start", the learner as it begins, or "base", with `adapter`: m without it. AGON_EINVAL: "base" otherwise. */
     const char *reference;
     /* The linear layers of a new adapter (lora_rank), as peft names them: "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
@@ -1068,7 +1068,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_import(agon_ctx *ctx, const char *path
 AGON_API AGON_MUST_CHECK agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format,
                                                  const char *dtype, const char *path, char **json);
 /* The same; base_name is what adapter_config.json of "peft" says of the base ("base_model_name_or_path"), a name that
- * other programs find it by; NULL: where m was read. AGON_EINVAL: it is empty, or the format is another. */
+ * other programs find it by; NULL: the folder m was read from. AGON_EINVAL: it is empty, or the format is another. */
 AGON_API AGON_MUST_CHECK agon_status agon_export_named(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype,
                                                        const char *base_name, const char *path, char **json);
 

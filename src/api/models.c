@@ -282,11 +282,6 @@ const agon_tokenizer *agon_model_tokenizer(const agon_model *m) {
     return m ? &m->tokenizer : NULL;
 }
 
-const char *model_place(const agon_model *m, char real[PATH_MAX]) {
-    const char *path = weights_path(model_weights(m->m));
-    return realpath(path, real) ? real : path;
-}
-
 agon_status base_name_check(agon_ctx *ctx, const char *name) {
     const size_t most = sizeof((peft_info){0}.base_name) - 1, n = strlen(name);
     json_t *text = n > 0 && n <= most ? json_string(name) : NULL; /* none of what is not UTF-8 */

@@ -39,8 +39,6 @@ AGON_MUST_CHECK agon_status request_prompt(agon_ctx *ctx, const agon_tokenizer *
 AGON_MUST_CHECK agon_status versions_adapter(agon_ctx *ctx, const model *m, const char *name, bool *is_version,
                                              adapter **out);
 
-/* Where its file or folder really is, which adapters name as their base: through all links, where they can be followed. `real`: memory for it. */
-const char *model_place(const agon_model *m, char real[PATH_MAX]);
 /* AGON_EINVAL: a name of the base that an adapter's folder cannot say. */
 AGON_MUST_CHECK agon_status base_name_check(agon_ctx *ctx, const char *name);
 

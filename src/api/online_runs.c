@@ -372,7 +372,7 @@ static agon_status run_rounds(online_run *r) {
 static agon_status finish(online_run *r, char **summary) {
     char real[PATH_MAX];
     hash256 id = adapter_hash(r->adapter);
-    agon_status s = adapter_export_peft(r->ctx, r->adapter, r->options.base_name ? r->options.base_name : model_place(r->m, real), r->folder.path);
+    agon_status s = adapter_export_peft(r->ctx, r->adapter, r->options.base_name ? r->options.base_name : weights_place(model_weights(r->m->m), real), r->folder.path);
     if (s)
         return s;
     json_t *j = json_pack("{s:o,s:s,s:s,s:I,s:I,s:o,s:b}", "output", utf8_json(r->folder.path), "kind", "peft", "objective", r->objective->name,

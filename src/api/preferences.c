@@ -78,7 +78,7 @@ agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *co
     if (folder_exists(output) || file_exists(output))
         return ctx_fail(ctx, AGON_EINVAL, "soup: %s exists already; give another output folder", output);
     s = mix(ctx, m, adapters, weights, n, &soup);
-    if (!s && (s = adapter_export_peft(ctx, soup, model_place(m, base), output)))
+    if (!s && (s = adapter_export_peft(ctx, soup, weights_place(model_weights(m->m), base), output)))
         remove_written(output); /* which was not there before: the same call may come again */
     if (!s) {
         hash256 id = adapter_hash(soup);

@@ -202,7 +202,7 @@ static agon_status run_training(training *t) {
 /* An adapter goes into the folder, the second one of co-teaching into one of its own below, and all weights become a Hugging Face folder. */
 static agon_status write_result(const training *t) {
     char real[PATH_MAX], *below = NULL;
-    const char *name = t->options.base_name ? t->options.base_name : model_place(t->m, real), *output = t->folder.path;
+    const char *name = t->options.base_name ? t->options.base_name : weights_place(model_weights(t->m->m), real), *output = t->folder.path;
     if (t->team.n)
         return training_team_write(t->ctx, &t->team, name, output);
     if (!t->adapter)

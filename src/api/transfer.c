@@ -324,7 +324,7 @@ static agon_status export_adapter(agon_ctx *ctx, const agon_model *m, const agon
         return ctx_fail(ctx, AGON_EINVAL, "there is no adapter to write; give one, or format hf or gguf");
     if (dtype)
         return ctx_fail(ctx, AGON_EINVAL, "an adapter is written in f32; leave the dtype out");
-    return adapter_export_peft(ctx, a->a, base_name ? base_name : model_place(m, base), path);
+    return adapter_export_peft(ctx, a->a, base_name ? base_name : weights_place(model_weights(m->m), base), path);
 }
 
 agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype,

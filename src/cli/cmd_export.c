@@ -50,7 +50,7 @@ const command command_export = {
     "  --format F           hf, gguf or peft\n"
     "  --dtype T            f32, f16, bf16 (default), and for gguf q8_0\n"
     "  --base-name NAME     of the base in a peft folder (\"base_model_name_or_path\"), such as a name on a model hub (default:\n"
-    "                       where the model was read)\n"
+    "                       the folder it was read from)\n"
     "  --compute f32|bf16   of the matrix products in the comparison (default bf16)\n"
     "  --output PATH        must not exist\n"
     "  --json               {\"path\", \"format\", \"dtype\", \"merge_error\"}\n\n"

@@ -635,7 +635,7 @@ const command command_train = {
     "                       all-linear (the default)\n"
     "  --adapter DIR        go on from this PEFT adapter, which is then the reference too\n"
     "    --reference base   the model without it is (default: start)\n"
-    "  --base-name NAME     what the adapter's adapter_config.json says of its base (default: where the model was read)\n"
+    "  --base-name NAME     what the adapter's adapter_config.json says of its base (default: the folder it was read from)\n"
     "  --set k=v            an option of the objective: beta, label_smoothing, gamma, clip, ...\n"
     "  --adapters A,B       rows have an \"adapter\", A or B: a new adapter each (--lora R) in DIR/A and DIR/B, trained over one\n"
     "                       copy of the model, each to the bits of a training by itself\n"

@@ -240,9 +240,8 @@ static agon_status train_attacker(red_team *x, size_t seed, red_arm arm, adapter
 static agon_status export_attacker(const red_team *x, size_t seed, const adapter *a) {
     char real[PATH_MAX];
     buffer path = {0};
-    const char *base = weights_path(model_weights(x->m));
     buffer_printf(&path, "%s/attacker-%llu", x->l->output, (unsigned long long)(x->l->seed + seed));
-    agon_status s = path.failed ? ctx_no_memory(x->l->ctx) : attacker_export(x->l->ctx, a, x->model, realpath(base, real) ? real : base, &x->kinds, path.data);
+    agon_status s = path.failed ? ctx_no_memory(x->l->ctx) : attacker_export(x->l->ctx, a, x->model, weights_place(model_weights(x->m), real), &x->kinds, path.data);
     buffer_free(&path);
     return s;
 }

@@ -151,6 +151,15 @@ const char *weights_path(const weights *w) {
     return w->path;
 }
 
+const char *weights_place(const weights *w, char real[PATH_MAX]) {
+    if (!realpath(w->path, real))
+        return w->path;
+    char *file = weights_is_gguf(w) ? strrchr(real, '/') : NULL;
+    if (file)
+        file[file == real] = 0; /* "/" stays */
+    return real;
+}
+
 bool weights_is_gguf(const weights *w) {
     return w->gguf;
 }

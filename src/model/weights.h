@@ -9,6 +9,7 @@
 #include "agon.h"
 #include "base/hash.h"
 #include "compute/compute.h"
+#include <limits.h>
 
 typedef struct model_config {
     char architecture[32]; /* a name of architecture.h (Hugging Face model_type) */
@@ -40,6 +41,9 @@ void weights_release(const weights *w);
 const model_config *weights_config(const weights *w);
 const char *weights_path(const weights *w);
 bool weights_is_gguf(const weights *w);
+/* Where other programs find the model, which adapters name as their base: its folder through all links, where they can be followed; a GGUF file's too,
+ * since they take folder and file apart (gguf_file of transformers). `real`: memory for it. */
+const char *weights_place(const weights *w, char real[PATH_MAX]);
 size_t weights_n_tensors(const weights *w);
 tensor_info weights_tensor(const weights *w, size_t i);
 /* The tensor's values as f32, exactly dequantised, [n_rows, n_columns] row-major. `n` = expected number of

@@ -58,6 +58,13 @@ count
 # ---- the adapter by itself
 run 0 "$agon" export --model "$tiny" --adapter tuned --format peft --output copy
 same tuned/adapter_model.safetensors copy/adapter_model.safetensors
+# its base is the folder it was read from, through links, which transformers takes by itself or, of a GGUF file, with gguf_file=NAME
+has copy/adapter_config.json "\"base_model_name_or_path\": \"$(dirname "$(realpath "$tiny")")\""
+has tuned/adapter_config.json "\"base_model_name_or_path\": \"$(dirname "$(realpath "$tiny")")\""
+run 0 "$agon" export --model "$tiny" --format hf --output base-hf
+ln -s base-hf linked
+run 0 "$agon" export --model linked --adapter tuned --format peft --output of-hf
+has of-hf/adapter_config.json "\"base_model_name_or_path\": \"$PWD/base-hf\""
 run 0 "$agon" export --model "$tiny" --adapter tuned --format peft --base-name some/base --output named
 says named/adapter_config.json '"base_model_name_or_path": "some/base"'
 same copy/adapter_model.safetensors named/adapter_model.safetensors
