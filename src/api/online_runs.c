@@ -100,6 +100,7 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     t->schedule = SCHEDULE_CONSTANT;
     if (!s)
         s = schedule_find(r->ctx, n->schedule, &r->inner.schedule);
+    training_take_partners(o, r->folder.path, "online.json", t);
     r->inner.n_rounds = n->rounds;
     r->inner.n_prompts = n->prompts;
     r->inner.n_samples = n->samples;
@@ -255,6 +256,7 @@ static agon_status describe(online_run *r) {
         numerics_name(r->ctx->numerics), "rounds");
     training_describe_adam(o, j);
     training_describe_base_name(o, j);
+    training_describe_partners(&r->inner.train, j);
     if (!s && j)
         s = training_describe_targets(r->ctx, o, j);
     if (r->inner.schedule != SCHEDULE_CONSTANT)

@@ -299,6 +299,8 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
     if (!s)
         s = training_take_options(&t, options);
     if (!s)
+        training_take_partners(&t.options, output, "training.json", &t.inner);
+    if (!s)
         s = training_check(&t);
     if (!s)
         s = training_folder_open(&t.folder, "training.json");

@@ -56,6 +56,15 @@ agon_status training_folder_read(const training_folder *f, json_t **found) {
     return training_folder_damaged(f->ctx, json_read_file(f->ctx, f->manifest_path, found), f->manifest_path);
 }
 
+bool training_folder_lacks(const char *path, const char *manifest, const char *key) {
+    char *file = path_join(path, manifest);
+    json_t *found = file ? json_load_file(file, 0, NULL) : NULL; /* a damaged one is refused where it is read */
+    const bool lacks = json_is_object(found) && !json_object_get(found, key);
+    json_decref(found);
+    free(file);
+    return lacks;
+}
+
 const char *manifest_difference(json_t *found, json_t *wanted) {
     for (int way = 0; way < 2; way++) {
         const char *key;

@@ -28,6 +28,9 @@ AGON_MUST_CHECK agon_status training_folder_file(const training_folder *f, const
 AGON_MUST_CHECK agon_status training_folder_write(const training_folder *f);
 /* What an earlier call wrote, new. AGON_EFORMAT says what mends a damaged one. */
 AGON_MUST_CHECK agon_status training_folder_read(const training_folder *f, json_t **found);
+/* Whether the folder holds a training whose manifest lacks `key`: begun before there was one. Before it is opened; no lock is needed, what the file says
+ * was written once. */
+bool training_folder_lacks(const char *path, const char *manifest, const char *key);
 /* A key that only one of two manifests has, or whose values differ; not how far it came. NULL: they describe the same. Borrowed. */
 const char *manifest_difference(json_t *found, json_t *wanted);
 /* The same, of manifests that tell what their rows became as tokens; found ones of before they did go by the other keys, as they did then. rows:

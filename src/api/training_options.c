@@ -3,6 +3,7 @@
 #include "api/dataset.h"
 #include "api/models.h"
 #include "api/options.h"
+#include "api/training_folder.h"
 #include <math.h>
 
 agon_train_options agon_train_options_default(void) {
@@ -140,6 +141,15 @@ json_t *training_settings(const objective *o, const double *values) {
     for (size_t i = 0; o->options && o->options[i].name; i++)
         json_object_set_new(object, o->options[i].name, json_real(values[i]));
     return object;
+}
+
+void training_take_partners(const agon_train_options *o, const char *folder, const char *manifest, train_options *inner) {
+    inner->next_partner = (inner->objective->needs & NEEDS_MISMATCHED) && folder && !o->overwrite && training_folder_lacks(folder, manifest, "partners");
+}
+
+void training_describe_partners(const train_options *inner, json_t *manifest) {
+    if ((inner->objective->needs & NEEDS_MISMATCHED) && !inner->next_partner)
+        json_object_set_new(manifest, "partners", json_string("other prompts"));
 }
 
 void training_describe_base_name(const agon_train_options *o, json_t *manifest) {

@@ -17,6 +17,9 @@ AGON_MUST_CHECK agon_status training_adapter(agon_ctx *ctx, const agon_train_opt
 AGON_MUST_CHECK agon_status training_describe_targets(agon_ctx *ctx, const agon_train_options *o, json_t *manifest);
 /* What the objective's options are, for the manifest; new. */
 json_t *training_settings(const objective *o, const double *values);
+/* Objectives that meet a prompt with another's answer: as the training in `folder` was begun (NULL or none: as now), before it is checked; and in its manifest. */
+void training_take_partners(const agon_train_options *o, const char *folder, const char *manifest, train_options *inner);
+void training_describe_partners(const train_options *inner, json_t *manifest);
 /* AdamW's constants in the manifest: what is not the default, so that folders begun before there was a choice go on. */
 void training_describe_adam(const agon_train_options *o, json_t *manifest);
 /* What adapters name as their base, where that was said. */

@@ -82,6 +82,7 @@ agon_status training_describe(training *t) {
         return ctx_no_memory(t->ctx);
     training_describe_adam(o, j);
     training_describe_base_name(o, j);
+    training_describe_partners(&t->inner, j);
     if (t->d->n_dimensions)
         describe_dimensions(t, j);
     if (t->d->n_adapters)

@@ -1,6 +1,6 @@
 /* kto: Kahneman-Tversky optimisation (Ethayarajh et al. 2024, arXiv 2402.01306, eq. 7 and 8).
  *
- *   z0 = max(0, mean L over mismatched pairs (x_i, y_{i+1})), no gradient
+ *   z0 = max(0, mean L over mismatched pairs (x_i, the next y of another prompt)), no gradient
  *   desirable   w_D*(1 - sig(beta*(L - z0)))        undesirable   w_U*(1 - sig(beta*(z0 - L)))
  *
  * Mean over the examples (row weights), z0 over the whole step. Keep w_D*n_D / (w_U*n_U) within

@@ -60,7 +60,7 @@ enum objective_needs {
     NEEDS_LABEL = 8,
     NEEDS_VALUES = 16,
     NEEDS_ADVANTAGE = 32,
-    NEEDS_MISMATCHED = 64, /* the trainer adds (prompt i, response i+1) as mismatched rows */
+    NEEDS_MISMATCHED = 64, /* the trainer adds (prompt i, the next response of another prompt) as mismatched rows */
     NEEDS_HEAD = 128,      /* log_prob is then optional, but with NEEDS_LOG_PROB */
     NEEDS_LOG_PROB = 256,
     NEEDS_TARGETS = 512,

@@ -203,8 +203,9 @@ static agon_status write_templates(cast *c) {
  * 22: the gate waits for audits that could change its word on the labels.
  * 25: verdicts that examine a critic are asked for without its words, and a remote critic is asked several times; a full
  * critique's placebo is another's full one.
+ * 26: of a training that meets each prompt with another's answer (kto) the other has another prompt.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 25 };
+enum { RULES = 26 };
 
 /* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
 static agon_status write_attacker(cast *c, json_t **result) {
@@ -271,6 +272,7 @@ static agon_status begin_step(cast *c) {
     c->actors.first_rewordings = c->rules < 9;
     c->actors.first_rows = c->rules < 18;
     c->actors.critic_votes = c->rules >= 25 && backend_capabilities(c->actors.critic) & IS_REMOTE ? (size_t)c->config->critic.votes : 1;
+    c->actors.first_partners = c->rules < 26;
     if (!s && c->rewords.adapter)
         say_attacker(c, json_object_get(result, "attacker"));
     adapter_free(c->rewords.adapter);

@@ -150,6 +150,7 @@ static agon_status admit(cast *c, const objective *o, const json_t *rows) {
     json_array_foreach(rows, n, one)
         json_array_append(list, json_object_get(one, "row"));
     options.objective = o;
+    options.next_partner = c->actors.first_partners;
     options.batch_rows = (size_t)config->train.batch;
     options.selection = (train_selection){.tau = config->train.small_loss, .ramp = config->train.small_loss_ramp};
     agon_status s = objective_configure(ctx, o, (const char *const *)config->train.set.items, config->train.set.n, options.objective_options);

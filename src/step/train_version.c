@@ -150,6 +150,7 @@ static agon_status plan_options(actors *a, const train_plan *plan, uint64_t seed
         if (s)
             return s;
     }
+    o->next_partner = a->first_partners;
     o->batch_rows = plan->batch;
     o->epochs = plan->epochs;
     o->lr = (float)plan->lr;

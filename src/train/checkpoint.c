@@ -40,6 +40,8 @@ static void add_options(hasher *h, const trainer *t) {
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         add_number(h, numbers[i].name, numbers[i].value);
+    if ((o->objective->needs & NEEDS_MISMATCHED) && !o->next_partner)
+        add_number(h, "partners of other prompts", 1);
     if (o->moments)
         add_number(h, "carried steps", (double)t->first_step);
     hasher_add(h, &o->seed, sizeof o->seed); /* 64 bits do not fit a double */

@@ -82,6 +82,8 @@ static agon_status check(online *o) {
                         p->n_samples);
     if (p->n_samples < 2 && !(o->needs & TAKES_DEMONSTRATIONS) && !p->demonstrations && (o->pairs || !(x->rows & ROW_SINGLE) || (o->needs & NEEDS_GROUP)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s compares samples of one prompt; ask for 2 or more", x->name);
+    if ((x->needs & NEEDS_MISMATCHED) && p->n_prompts < 2 && !p->train.next_partner)
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s compares each prompt with the answer to another: a round needs 2 prompts or more", x->name);
     if (p->span_rewards && !(x->needs & TAKES_TOKEN_REWARDS))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s has one reward a sample; ppo and reinforce++ take rewards of spans",
                         x->name);
@@ -311,13 +313,21 @@ static agon_status keep_loss(void *arg, const train_progress *p) {
     return o->sink->on_step ? o->sink->on_step(o->sink->arg, p) : AGON_OK;
 }
 
+/* Whether a prompt can meet the answer to another. */
+static bool has_partners(const online *o) {
+    size_t i = 1;
+    while (i < o->made.n && !o->options.train.next_partner && rows_share_prompt(&o->made.rows[0], &o->made.rows[i]))
+        i++;
+    return i < o->made.n;
+}
+
 static agon_status learn(online *o) {
     adapter *start = NULL;
     const adapter *reference = o->reference;
     train_options t = o->options.train;
     const train_sink sink = {.on_step = keep_loss, .arg = o};
-    if (o->made.n == 0 || ((o->needs & NEEDS_MISMATCHED) && o->made.n < 2))
-        return AGON_OK; /* every prompt was a tie: nothing to learn this round */
+    if (o->made.n == 0 || ((o->needs & NEEDS_MISMATCHED) && !has_partners(o)))
+        return AGON_OK; /* every prompt was a tie, or what it is to be compared with is missing: nothing to learn this round */
     agon_status s = o->pairs ? adapter_clone(o->ctx, o->a, &start) : AGON_OK;
     if (s)
         return s;

@@ -117,6 +117,7 @@ typedef struct train_options {
     size_t checkpoint_every; /* steps; 0: only at the end */
     bool reference_is_start; /* all weights: the reference has the weights that training starts from, so step 0 is checked */
     bool old_is_start; /* the rows' log_probs at sampling are those of the weights that training starts from, so step 0 is checked: every ratio is 1 */
+    bool next_partner; /* objectives that meet a prompt with another's answer take the next row's, be it of the same prompt: begun before that was looked at */
     train_preferences preferences; /* read where the adapter has dimensions */
     train_selection selection;
     train_moments *moments; /* taken up at the start, written at the end; NULL: they begin at zero and are dropped */

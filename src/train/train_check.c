@@ -69,17 +69,25 @@ static agon_status check_row(agon_ctx *ctx, const model *m, const train_row *row
     return check_numbers(ctx, rows, i, o, needs);
 }
 
-/* A mismatched pair is made of two rows of one dimension: where there is one row, none would be. */
-static agon_status check_mismatched(agon_ctx *ctx, const train_row *rows, size_t n_rows, size_t n_dimensions, const objective *o) {
+/* A mismatched pair is made of two prompts, where there are dimensions of one of them. */
+static agon_status check_mismatched(agon_ctx *ctx, const train_row *rows, size_t n_rows, size_t n_dimensions, const train_options *o) {
+    const char *name = o->objective->name;
     char place[ROW_PLACE_SIZE];
-    for (size_t d = 0; (o->needs & NEEDS_MISMATCHED) && d < n_dimensions; d++) {
-        size_t n = 0, only = 0;
-        for (size_t i = 0; i < n_rows; i++)
-            if (rows[i].dimension == d)
-                n++, only = i;
-        if (n == 1)
+    for (size_t d = 0; (o->objective->needs & NEEDS_MISMATCHED) && d < (n_dimensions ? n_dimensions : 1); d++) {
+        size_t n = 0, first = 0;
+        bool differ = false;
+        for (size_t i = 0; i < n_rows && !differ; i++) {
+            if (n_dimensions && rows[i].dimension != d)
+                continue;
+            first = n++ ? first : i;
+            differ = !rows_share_prompt(&rows[first], &rows[i]);
+        }
+        if (n == 1 && !differ)
             return ctx_fail(ctx, AGON_EINVAL, "%s is the only row of its dimension; %s compares each prompt with the answer to another, so it needs 2 rows or "
-                            "more of each", row_place(rows, only, place), o->name);
+                            "more of each", row_place(rows, first, place), name);
+        if (n > 1 && !differ && !o->next_partner)
+            return ctx_fail(ctx, AGON_EINVAL, "%s and all other rows%s have the same prompt; %s compares each prompt with the answer to another, so it needs rows of "
+                            "two prompts or more", row_place(rows, first, place), n_dimensions ? " of its dimension" : "", name);
     }
     return AGON_OK;
 }
@@ -89,7 +97,7 @@ agon_status train_check(agon_ctx *ctx, const model *m, const train_row *rows, si
     if (!s && n_dimensions)
         s = preference_check_batch(ctx, o, n_dimensions);
     if (!s)
-        s = check_mismatched(ctx, rows, n_rows, n_dimensions, o->objective);
+        s = check_mismatched(ctx, rows, n_rows, n_dimensions, o);
     if (!s)
         s = selection_check_options(ctx, o, n_dimensions);
     if (!s)

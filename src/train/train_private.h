@@ -135,13 +135,17 @@ void add_metric(step *s, const char *name, double value);
 enum { STEP_PLACES_SIZE = ROW_PLACE_SIZE + 16 * 24 };
 const char *step_places(const trainer *t, const step *s, char text[STEP_PLACES_SIZE]);
 
-/* Channels of the rows at `index` [n], and for objectives that need them the mismatched pairs (x_i, y_{i+1}) behind them, y cut where
+/* Channels of the rows at `index` [n], and for objectives that need them the mismatched pairs behind them: x_i and the answer of the next row
+ * that has another prompt, of the step's where there is one, else of all rows, y cut where
  * the model's context ends. */
 AGON_MUST_CHECK agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s);
 /* Scores all rows, without gradients, and fills the result. */
 AGON_MUST_CHECK agon_status step_score(trainer *t, step *s);
 /* Adds `scale` times the gradients of the rows' loss, checks step 0, and fills the result. */
 AGON_MUST_CHECK agon_status step_gradients(trainer *t, step *s, double scale);
+
+/* The same tokens. */
+bool rows_share_prompt(const train_row *a, const train_row *b);
 
 /* Rows of the step that is due, as they come [*n], in the step's arena. */
 AGON_MUST_CHECK agon_status step_batch(trainer *t, const size_t **rows, size_t *n);

@@ -90,6 +90,24 @@ static agon_status fit_mismatched(trainer *t, step_row *s) {
     return AGON_OK;
 }
 
+bool rows_share_prompt(const train_row *a, const train_row *b) {
+    return a->n_prompt == b->n_prompt && (a->n_prompt == 0 || memcmp(a->prompt, b->prompt, a->n_prompt * sizeof *a->prompt) == 0);
+}
+
+/* The row whose answer the prompt of index[i] meets. Its own prompt's answers would be what it was asked. */
+static size_t partner_of(const trainer *t, const size_t *index, size_t n, size_t i) {
+    const train_row *own = &t->data[index[i]];
+    for (size_t k = 1; k < n && !t->options->next_partner; k++)
+        if (!rows_share_prompt(own, &t->data[index[(i + k) % n]]))
+            return index[(i + k) % n];
+    for (size_t k = 1; k < t->n_data && !t->options->next_partner; k++) {
+        const size_t other = (index[i] + k) % t->n_data;
+        if (t->data[other].dimension == own->dimension && !rows_share_prompt(own, &t->data[other]))
+            return other;
+    }
+    return index[(i + 1) % n]; /* train_check lets no others in */
+}
+
 agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s) {
     bool mismatched = (t->needs & NEEDS_MISMATCHED) && n > 1;
     *s = (step){.n = mismatched ? 2 * n : n};
@@ -102,7 +120,7 @@ agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s) {
         s->index[i] = (step_row){.index = index[i], .response_index = index[i]};
     agon_status status = AGON_OK;
     for (size_t i = 0; i < s->n - n && status == AGON_OK; i++) {
-        s->index[n + i] = (step_row){.index = index[i], .response_index = index[(i + 1) % n], .mismatched = true};
+        s->index[n + i] = (step_row){.index = index[i], .response_index = partner_of(t, index, n, i), .mismatched = true};
         status = fit_mismatched(t, &s->index[n + i]);
     }
     s->result.losses = s->losses;
