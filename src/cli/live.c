@@ -3,6 +3,7 @@
 #include "cli/live.h"
 #include "cli/cli.h"
 #include "cli/terminal.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct live {
     char stage[NAME], unit[NAME];
     double stage_started;
     size_t first, done, total; /* first: done when this process began the stage (resumed runs begin late) */
+    double loss; /* of the last step of a training; NAN: none */
     stage_done past[STAGES];
     size_t n_past;
     json_t *families, *attack;
@@ -38,6 +40,7 @@ live *live_new(live_mode mode, const char *title) {
     l->mode = mode;
     l->title = title;
     l->started = l->stage_started = seconds_now();
+    l->loss = NAN;
     return l;
 }
 
@@ -90,6 +93,8 @@ static bool take(live *l, const agon_progress *p) {
     l->done = p->done;
     l->total = p->total;
     json_t *data = p->data ? json_loads(p->data, 0, NULL) : NULL;
+    const json_t *loss = json_object_get(data, "loss");
+    l->loss = json_is_real(loss) ? json_real_value(loss) : NAN;
     json_t *attack = json_object_get(data, "attack"), *families = json_object_get(data, "families");
     if (json_is_object(attack)) {
         json_decref(l->attack);
@@ -112,7 +117,9 @@ static const char *pace_text(const live *l, char out[64]) {
         return out;
     double rate = did / seconds;
     int n = snprintf(out, 64, rate >= 10 ? "%.0f/s" : "%.2g/s", rate);
-    if (l->total > l->done)
+    if (!isnan(l->loss) && n > 0 && n < 64)
+        n += snprintf(out + n, 64 - (size_t)n, ", loss %.4g", l->loss);
+    if (l->total > l->done && n < 64)
         snprintf(out + n, 64 - (size_t)n, ", %s left", duration_text((double)(l->total - l->done) / rate, left));
     return out;
 }

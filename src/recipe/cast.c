@@ -402,10 +402,12 @@ static agon_status begin_run(cast *c) {
     return s;
 }
 
-static void on_progress(void *arg, const char *stage, size_t done, size_t total, const char *unit) {
+static void on_progress(void *arg, const actors_news *n) {
     cast *c = arg;
-    const recipe_progress p = {.iteration = c->actors.iteration, .stage = stage, .done = done, .total = total, .unit = unit};
-    if (c->observer)
+    const recipe_progress p = {.iteration = c->actors.iteration, .stage = n->stage, .done = n->done, .total = n->total, .unit = n->unit, .data = n->data};
+    if (n->message)
+        cast_say(c, json_incref((json_t *)(uintptr_t)n->data), "%s", n->message);
+    else if (c->observer)
         c->observer(c->observer_arg, &p);
 }
 
@@ -459,7 +461,7 @@ void cast_close(cast *c) {
 
 agon_status cast_stage(cast *c, const char *stage) {
     c->stage = stage;
-    on_progress(c, stage, 0, 0, "");
+    on_progress(c, &(actors_news){.stage = stage, .unit = ""});
     return run_stage(c->run, c->actors.iteration, stage);
 }
 

@@ -13,7 +13,7 @@ typedef struct recipe_progress {
     size_t done, total; /* of the stage, in `unit`s; total 0: not known */
     const char *unit;   /* "queries", "answers", "steps" */
     const char *message; /* a line worth printing once (stage finished, attack that worked); NULL mostly */
-    const json_t *data;  /* with a message: its figures; {"attack": {"query", "answer", "critique"}},
+    const json_t *data;  /* of a training's steps {"loss", "grad_norm", "lr"}; with a message: its figures; {"attack": {"query", "answer", "critique"}},
                             {"families": [{"family", "before", "after", "n"}]}, ... NULL none */
 } recipe_progress;
 typedef void (*recipe_observer)(void *arg, const recipe_progress *progress);

@@ -73,9 +73,9 @@ backend *actors_backend(const actors *a, const char *role) {
     return strcmp(role, "attacker") == 0 ? a->attacker : strcmp(role, "critic") == 0 ? a->critic : a->learner;
 }
 
-void actors_progress(const actors *a, const char *stage, size_t done, size_t total, const char *unit) {
+void actors_progress(const actors *a, const actors_news *news) {
     if (a->progress)
-        a->progress(a->progress_arg, stage, done, total, unit);
+        a->progress(a->progress_arg, news);
 }
 
 const char *field_text(const json_t *object, const char *key) {

@@ -17,6 +17,15 @@ typedef struct actors_version {
 enum { ACTORS_MAX_VERSIONS = 64 };
 
 /* Filled by the recipe; everything but `versions` is borrowed. */
+/* What is told while a stage is under way: how far it is, or a line for the log. */
+typedef struct actors_news {
+    const char *stage;
+    size_t done, total; /* in units */
+    const char *unit;
+    const char *message; /* the line; NULL: how far */
+    const json_t *data;  /* figures; NULL: none */
+} actors_news;
+
 typedef struct actors {
     agon_ctx *ctx;
     store *store;
@@ -29,13 +38,13 @@ typedef struct actors {
     bool sealed; /* the oracle of this run: verifier answers go to the ledger and nowhere else */
     bool first_prompts; /* the run began with version 1 of the critic's short prompts (critic.h) */
     bool first_rows; /* the run began when rows were read without their weights of messages (dataset_options' as_begun) */
-    bool first_partners; /* the run began when a prompt could meet an answer to itself (train_options' next_partner) */
     bool first_rewordings; /* the run began with the first check of rewordings (task.h) */
+    bool first_partners; /* the run began when a prompt could meet an answer to itself (train_options' next_partner) */
     int64_t iteration;
     actors_version versions[ACTORS_MAX_VERSIONS];
     size_t n_versions;
     /* Progress of the stage under way; NULL none. */
-    void (*progress)(void *arg, const char *stage, size_t done, size_t total, const char *unit);
+    void (*progress)(void *arg, const actors_news *news);
     void *progress_arg;
 } actors;
 
@@ -47,7 +56,7 @@ AGON_MUST_CHECK agon_status actors_adapter(actors *a, const char *version, const
 void actors_version_id(const actors *a, const adapter *adapter, char out[STORE_ID_SIZE]);
 /* Who answers for "attacker", "critic" or "learner". */
 backend *actors_backend(const actors *a, const char *role);
-void actors_progress(const actors *a, const char *stage, size_t done, size_t total, const char *unit);
+void actors_progress(const actors *a, const actors_news *news);
 
 /* ---- JSON that flows through a recipe ------------------------------------------------------------------ */
 

@@ -88,7 +88,7 @@ static agon_status run_missing(actors *a, const char *path, const work_kind *kin
         c.seeds[c.n++] = step_batch_seed(b, i);
         if (c.n == size) {
             s = run_chunk(a, kind, b, &c, record, arg);
-            actors_progress(a, stage, step_batch_n_done(b), n, kind->unit);
+            actors_progress(a, &(actors_news){.stage = stage, .done = step_batch_n_done(b), .total = n, .unit = kind->unit});
         }
     }
     if (!s)
