@@ -126,7 +126,7 @@ typedef struct agon_progress {
     size_t done, total;  /* of the stage, in `unit`s; total 0: not known */
     const char *unit;    /* "queries", "answers", "steps" */
     const char *message; /* a line worth printing once, or NULL */
-    const char *data;    /* with a message: its figures as JSON, such as {"attack": {"query", "answer", "critique"}} or
+    const char *data;    /* JSON: of a training's steps {"loss", "grad_norm", "lr"}; with a message its figures, such as {"attack": {"query", "answer", "critique"}} or
                             {"families": [{"family", "before", "after", "n"}]}; NULL: none */
 } agon_progress;
 /* Called on the thread that called agon_run, often; it should return soon. It may call agon_interrupt. */
@@ -731,6 +731,10 @@ AGON_API agon_train_options agon_train_options_default(void);
  * Durable: training.json says what is trained, checkpoint.bin how far; each is replaced whole; steps.jsonl gets a line a step
  * before on_step hears of it. The same call after an interruption at any moment goes on, to the same bits; once
  * done it changes nothing, m neither: open `output` for its result.
+ *
+ * With more epochs or max_steps than it was begun with, and all else the same, it goes on from where it ended, to the bits of one begun with
+ * them, where no step depends on how many there are: a constant schedule without warm-up (or small_loss_ramp, or the objective's), rows with their
+ * log_probs at sampling, validate_every given. AGON_EINVAL says what does; AGON_ENOTFOUND: its last state, which stays in `output` for that, is gone.
  *
  * An adapter's training leaves m as it is, and several contexts may train on it at a time.
  *

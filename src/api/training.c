@@ -2,8 +2,8 @@
  *
  *   training.json    what is trained (base, data, objective, every option), then "done" and the summary
  *   steps.jsonl      a line a step
- *   checkpoint.bin   how far; gone when done
- *   best.bin         the same at the step with the least held-out loss, where that is to be kept; gone when done
+ *   checkpoint.bin   how far; gone when done, but where more epochs can go on from it (train_fixed_length)
+ *   best.bin         the same at the step with the least held-out loss, where that is to be kept; gone with it
  *   adapter_*, or a Hugging Face folder: the result; panacea.safetensors: an adapter with dimensions, whole
  *   partner/         the second adapter of co-teaching
  *   NAME/            an adapter of each name, where rows belong to several
@@ -271,7 +271,7 @@ static agon_status finish(training *t, char **summary) {
     if (j && validation)
         json_object_set_new(j, "validation", validation);
     s = training_folder_finish_take(&t->folder, j, NULL, summary);
-    if (!s) {
+    if (!s && !training_keeps_state(t)) {
         unlink(t->best_path);
         unlink(t->checkpoint_path);
     }

@@ -26,6 +26,7 @@ typedef struct training {
     training_steps steps;
     byte_reader best; /* the state at the best step, once it is taken */
     bool takes_best; /* and that was begun */
+    bool longer;  /* by this call, than the folder's training was to be */
     bool again;   /* the model holds what the same call made of it before */
     bool resumes; /* there is a checkpoint */
     bool refused; /* on_step asked to stop */
@@ -57,6 +58,8 @@ AGON_MUST_CHECK agon_status training_check_memory(training *t);
 AGON_MUST_CHECK agon_status training_describe(training *t);
 /* Finds out where folder and model stand, and begins where nothing is begun. *summary, new, is set when it is done already. */
 AGON_MUST_CHECK agon_status training_find_state(training *t, char **summary);
+/* Whether its last state is kept when it is done, since more epochs or steps can go on from it. */
+bool training_keeps_state(const training *t);
 /* Of the validations that the manifest has, those up to the step that is gone on from (0: none is) stay known. AGON_EFORMAT: they are not those of
  * this training. */
 AGON_MUST_CHECK agon_status training_find_validated(training *t, size_t step);

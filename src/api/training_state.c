@@ -276,7 +276,7 @@ static agon_status take_done(const training *t, json_t *found, char **summary) {
         s = training_folder_has_result(&t->folder, t->d->adapters[i]);
     if (!s)
         s = training_folder_done(&t->folder, found, summary);
-    if (!s) {
+    if (!s && !training_keeps_state(t)) {
         unlink(t->checkpoint_path);
         unlink(t->best_path);
     }
@@ -292,9 +292,61 @@ static agon_status check_same(const training *t, json_t *found) {
     return training_folder_same_tokens(&t->folder, found, "data", "another chat template or tokenizer, or with other rows left out");
 }
 
+/* ---- longer ------------------------------------------------------------------------------------------------ */
+
+/* Why it has no more than these steps: what its steps, or what is kept of them, depends on. NULL: it may. */
+static const char *fixed_length(const training *t, size_t n_steps) {
+    const train_validation *v = &t->inner.validation;
+    size_t n_rows;
+    const train_row *rows = dataset_rows(t->d->d, &n_rows);
+    if (v->n_rows && v->every == 0)
+        return "its held-out rows are scored after each tenth of the steps (validate_every fixes that)";
+    if (v->keep_best && n_steps % v->every != 0)
+        return "its last step, which may be the one that is kept, is no multiple of validate_every";
+    return train_fixed_length(&t->inner, rows, n_rows);
+}
+
+bool training_keeps_state(const training *t) {
+    return !fixed_length(t, agon_train_n_steps(t->d, &t->options));
+}
+
+/* Takes the length that is asked for now into the manifest that was found, where it is more. *before: its steps; 0: it is not longer. */
+static void take_length(const training *t, json_t *found, size_t *before) {
+    const json_t *epochs = json_object_get(found, "epochs"), *most = json_object_get(found, "max_steps");
+    agon_train_options was = t->options;
+    was.epochs = (size_t)json_integer_value(epochs);
+    was.max_steps = (size_t)json_integer_value(most);
+    *before = agon_train_n_steps(t->d, &was);
+    if (!json_is_integer(epochs) || !json_is_integer(most) || *before >= agon_train_n_steps(t->d, &t->options))
+        *before = 0;
+    if (*before == 0)
+        return;
+    json_object_set(found, "epochs", json_object_get(t->folder.manifest, "epochs"));
+    json_object_set(found, "max_steps", json_object_get(t->folder.manifest, "max_steps"));
+}
+
+/* The folder's training of `before` steps is asked to take more. What a longer one would not have said at its end is taken out. */
+static agon_status lengthen(training *t, json_t *found, size_t before) {
+    const char *why = fixed_length(t, before);
+    json_t *validated = json_object_get(found, "validated");
+    if (why)
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training of %zu steps, and it cannot be made longer: %s; give back what it was begun with, another output "
+                        "folder, or --overwrite", t->folder.path, before, why);
+    if (json_is_true(json_object_get(found, "done")) && !file_exists(t->checkpoint_path))
+        return ctx_fail(t->ctx, AGON_ENOTFOUND, "%s holds a training of %zu steps that is done, and the state that more could go on from (checkpoint.bin) is gone; give "
+                        "another output folder, or --overwrite", t->folder.path, before);
+    if (json_array_size(validated) && t->inner.validation.every && before % t->inner.validation.every != 0 &&
+        json_integer_value(json_object_get(json_array_get(validated, json_array_size(validated) - 1), "step")) == (json_int_t)before)
+        json_array_remove(validated, json_array_size(validated) - 1);
+    json_object_del(found, "done");
+    t->longer = true;
+    return AGON_OK;
+}
+
 agon_status training_find_state(training *t, char **summary) {
     bool strange = false;
     json_t *found = NULL, *removing = NULL;
+    size_t before = 0;
     find_earlier_call(t);
     agon_status s = find_start(t);
     if (!s)
@@ -314,7 +366,11 @@ agon_status training_find_state(training *t, char **summary) {
         removing = json_incref(json_object_get(found, "removing"));
         json_object_del(found, "removing");
         if (!s)
+            take_length(t, found, &before);
+        if (!s)
             s = check_same(t, found);
+        if (!s && before)
+            s = lengthen(t, found, before);
         if (!s && t->inner.validation.n_rows)
             json_object_set(t->folder.manifest, "validated", json_object_get(found, "validated"));
     } else if (strange) {
@@ -330,7 +386,9 @@ agon_status training_find_state(training *t, char **summary) {
         s = training_folder_write(&t->folder);
     } else if (!s && found && !file_exists(t->checkpoint_path)) { /* killed before it had removed an earlier result */
         remove_results(t, removing);
-        s = removing ? training_folder_write(&t->folder) : AGON_OK;
+        s = removing || t->longer ? training_folder_write(&t->folder) : AGON_OK;
+    } else if (!s && t->longer) { /* from here on it is the longer one; its result is replaced at the end */
+        s = training_folder_write(&t->folder);
     }
     json_decref(removing);
     json_decref(found);

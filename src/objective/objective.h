@@ -146,6 +146,8 @@ void objective_defaults(const objective *o, double values[MAX_OBJECTIVE_OPTIONS]
  * with a ramp are still functions of their arguments alone. The trainer calls this before every step. */
 void objective_set_progress(const objective *o, double progress, double values[MAX_OBJECTIVE_OPTIONS]);
 /* The same for the option "vocabulary" where it is 0, which means the model's n tokens. */
+/* Whether it says anything under these values. */
+bool objective_follows_progress(const objective *o, const double values[MAX_OBJECTIVE_OPTIONS]);
 void objective_set_vocabulary(const objective *o, size_t n, double values[MAX_OBJECTIVE_OPTIONS]);
 /* Sets "beta=0.1". AGON_EINVAL names the option, its range and the nearest known name. */
 AGON_MUST_CHECK agon_status objective_set(agon_ctx *ctx, const objective *o, const char *assignment,

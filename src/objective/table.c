@@ -42,6 +42,15 @@ void objective_set_progress(const objective *o, double progress, double values[M
             values[i] = fmax(0, fmin(1, progress));
 }
 
+bool objective_follows_progress(const objective *o, const double values[MAX_OBJECTIVE_OPTIONS]) {
+    bool follows = false, begins = false;
+    for (size_t i = 0; o->options[i].name; i++) {
+        follows = follows || strcmp(o->options[i].name, "progress") == 0;
+        begins = begins || (strcmp(o->options[i].name, "warmup") == 0 && values[i] > 0);
+    }
+    return follows && begins;
+}
+
 void objective_set_vocabulary(const objective *o, size_t n, double values[MAX_OBJECTIVE_OPTIONS]) {
     for (size_t i = 0; o->options[i].name; i++)
         if (strcmp(o->options[i].name, "vocabulary") == 0 && values[i] == 0)

@@ -15,7 +15,7 @@ static void add_floats(hasher *h, const char *name, const float *x, size_t n) {
         hasher_add(h, x, n * sizeof *x);
 }
 
-static void add_options(hasher *h, const trainer *t) {
+static void add_options(hasher *h, const trainer *t, bool names_steps) {
     const train_options *o = t->options;
     hasher_add_field(h, o->objective->name);
     for (size_t i = 0; o->objective->options[i].name; i++)
@@ -25,7 +25,7 @@ static void add_options(hasher *h, const trainer *t) {
         double value;
     } numbers[] = {
         {"batch_rows", (double)o->batch_rows},
-        {"steps", (double)train_n_steps(o, t->n_data)},
+        {names_steps ? "steps" : NULL, (double)train_n_steps(o, t->n_data)},
         {"lr", (double)o->lr},
         {"beta1", (double)o->beta1},
         {"beta2", (double)o->beta2},
@@ -39,7 +39,8 @@ static void add_options(hasher *h, const trainer *t) {
         {"dtype", (double)model_dtype(t->m)},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        add_number(h, numbers[i].name, numbers[i].value);
+        if (numbers[i].name)
+            add_number(h, numbers[i].name, numbers[i].value);
     if ((o->objective->needs & NEEDS_MISMATCHED) && !o->next_partner)
         add_number(h, "partners of other prompts", 1);
     if (o->moments)
@@ -125,12 +126,12 @@ static agon_status add_models(hasher *h, trainer *t) {
     return s;
 }
 
-agon_status checkpoint_identity(trainer *t, hash256 *out) {
+agon_status checkpoint_identity(trainer *t, bool names_steps, hash256 *out) {
     hasher *h = hasher_new();
     if (!h)
         return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
     hasher_add_field(h, "agon training 1");
-    add_options(h, t);
+    add_options(h, t, names_steps);
     if (t->dimension_rows)
         add_preferences(h, t);
     if (t->options->selection.tau > 0)

@@ -47,6 +47,22 @@ size_t train_n_steps(const train_options *options, size_t n_rows) {
     return size_mul(options->epochs, steps_per_epoch(n_rows, options->batch_rows, options->objective ? options->objective->least_batch : 0));
 }
 
+const char *train_fixed_length(const train_options *o, const train_row *rows, size_t n_rows) {
+    const unsigned needs = objective_needs_with(o->objective, o->objective_options);
+    if (o->schedule != SCHEDULE_CONSTANT)
+        return "its learning rate falls to zero at the last step (a constant schedule does not)";
+    if (o->warmup > 0)
+        return "its warm-up is a share of the steps (warmup 0 has none)";
+    if (o->selection.tau > 0 && o->selection.ramp > 0)
+        return "its small-loss selection sets in over a share of the steps (a ramp of 0 does not)";
+    if (objective_follows_progress(o->objective, o->objective_options))
+        return "its objective begins otherwise for a share of the steps (its option warmup)";
+    for (size_t i = 0; i < n_rows; i++)
+        if (start_scores(&rows[i], needs))
+            return "its rows lack log_probs at sampling, which only the policy that it began with could give to more of them";
+    return NULL;
+}
+
 size_t order_step(uint64_t seed, size_t n_rows, size_t batch_rows, size_t least, size_t step, size_t *order,
                   const size_t **first) {
     size_t per_epoch = steps_per_epoch(n_rows, batch_rows, least), epoch = step / per_epoch;

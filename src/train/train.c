@@ -184,7 +184,7 @@ agon_status trainer_open(trainer *t) {
     s = start_new(t);
     if (s == AGON_OK)
         s = validation_open(t);
-    return s == AGON_OK ? checkpoint_identity(t, &t->identity) : s;
+    return s == AGON_OK ? checkpoint_identity(t, train_fixed_length(t->options, t->data, t->n_data) != NULL, &t->identity) : s;
 }
 
 void trainer_close(trainer *t) {

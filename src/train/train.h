@@ -170,7 +170,8 @@ AGON_MUST_CHECK agon_status train_check(agon_ctx *ctx, const model *m, const tra
 
 /* Trains `train` (an adapter of m), or all weights of m when it is NULL (then `reference` must be given where the objective needs one). `reference`: model whose adapter-less forward
  * gives reference log_probs; NULL with LoRA means m itself without adapter, or with `reference_adapter`. `resume`:
- * the bytes of an earlier on_checkpoint, read before the first step, NULL to start; AGON_EMISMATCH when they belong to other options, data or weights.
+ * the bytes of an earlier on_checkpoint, read before the first step, NULL to start; AGON_EMISMATCH when they belong to other options, data or weights. Where
+ * train_fixed_length allows, it may have been one of fewer steps.
  * Where the objective reads a head, the adapter (else the model) must have one of that kind (train_add_head): it is trained with the rest.
  * An adapter with dimensions is trained for all preference vectors (train_preferences) and stands at the even one afterwards; it learns no head.
  * With selection.co_teach the partner is trained beside it, its state in the same checkpoint; steps then report "partner_loss" and "disagree", with any
@@ -215,6 +216,9 @@ train_memory train_predict_members(const model *m, size_t n_members, size_t n_lo
                                    size_t n_rows, const train_options *options);
 /* The sum, which exceeds `room` only where the training cannot be done in it. *workspace_limit: 0, or what the activations must do with. */
 size_t train_memory_total(const train_memory *n, size_t room, size_t *workspace_limit);
+/* Why a training cannot be gone on from its end with more epochs or steps, in half a sentence: some step depends on how many there are. NULL: none does,
+ * and it can, to the bits of one that was begun with them. */
+const char *train_fixed_length(const train_options *options, const train_row *rows, size_t n_rows);
 /* Optimiser steps `train` will take. */
 size_t train_n_steps(const train_options *options, size_t n_rows);
 /* Steps from one validation to the next: those asked for, else a tenth of all, at least one. */

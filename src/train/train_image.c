@@ -199,8 +199,20 @@ static agon_status check_sizes(const trainer *t, const byte_reader *r) {
     return AGON_OK;
 }
 
+/* Whose state it is. */
+static agon_status check_identity(trainer *t, const char *found) {
+    hash256 named;
+    if (memcmp(t->identity.bytes, found, sizeof t->identity) == 0)
+        return AGON_OK;
+    agon_status s = checkpoint_identity(t, true, &named); /* before trainings could be made longer, all states named their steps */
+    if (s != AGON_OK || memcmp(named.bytes, found, sizeof named) == 0)
+        return s;
+    return ctx_fail(t->ctx, AGON_EMISMATCH, "the training checkpoint belongs to other options, data or weights; "
+                    "start anew, or give back what it was made with");
+}
+
 /* Magic, checksum, identity, sizes: everything that can be refused before the state is touched. */
-static agon_status check_image(const trainer *t, const byte_reader *r) {
+static agon_status check_image(trainer *t, const byte_reader *r) {
     char head[HEAD_SIZE] = {0};
     hash256 check, found;
     uint64_t step, count;
@@ -214,9 +226,8 @@ static agon_status check_image(const trainer *t, const byte_reader *r) {
         return s;
     if (memcmp(&check, &found, sizeof check) != 0)
         return ctx_fail(t->ctx, AGON_EFORMAT, "the training checkpoint is damaged: its checksum disagrees");
-    if (memcmp(t->identity.bytes, head + AT_IDENTITY, sizeof t->identity) != 0)
-        return ctx_fail(t->ctx, AGON_EMISMATCH, "the training checkpoint belongs to other options, data or weights; "
-                        "start anew, or give back what it was made with");
+    if ((s = check_identity(t, head + AT_IDENTITY)) != AGON_OK)
+        return s;
     memcpy(&step, head + AT_STEP, sizeof step);
     memcpy(&count, head + AT_COUNT, sizeof count);
     if (r->size != image_size(t) || count != n_stored(t))

@@ -111,6 +111,8 @@ const double *start_log_probs(const trainer *t, size_t i, size_t at);
 const double *start_values(const trainer *t, size_t i, size_t at);
 /* The first policy is what sampled the whole row, so at step 0 every ratio is 1. */
 bool start_sampled(const trainer *t, size_t i);
+/* A row that lacks log_probs (or values) which the loss reads. */
+bool start_scores(const train_row *r, unsigned needs);
 /* Bytes of all that in memory. */
 size_t start_predict(const train_row *rows, size_t n, unsigned needs, const train_options *o);
 
@@ -208,7 +210,7 @@ size_t validation_predict(const train_options *o, unsigned needs);
 /* ---- checkpoint.c, train_image.c ------------------------------------------------------------------- */
 
 /* What a checkpoint must agree with: options, data, base weights, parameter shapes, arithmetic. */
-AGON_MUST_CHECK agon_status checkpoint_identity(trainer *t, hash256 *out);
+AGON_MUST_CHECK agon_status checkpoint_identity(trainer *t, bool names_steps, hash256 *out);
 
 enum { IMAGE_PIECE = 256 << 10 }; /* bytes, the most of a piece: of the image there is that much in memory, and PARAMETER_PIECE of rows */
 

@@ -22,6 +22,10 @@ static bool lacks(const train_row *r, bool valued) {
     return false;
 }
 
+bool start_scores(const train_row *r, unsigned needs) {
+    return (needs & TAKES_OLD) && lacks(r, needs & NEEDS_VALUES);
+}
+
 static size_t row_size(const train_row *r, bool valued) {
     return size_mul(row_n_response_tokens(r), valued ? 2 : 1);
 }

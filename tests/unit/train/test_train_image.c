@@ -222,6 +222,44 @@ static void image__of_several__is_its_parts(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* A constant rate, and every row from the start: no step depends on how many there are. */
+static void world_may_grow(world *w, size_t n_steps) {
+    world_new(w, false);
+    w->o.schedule = SCHEDULE_CONSTANT, w->o.warmup = 0, w->o.selection = (train_selection){0}, w->o.max_steps = n_steps;
+}
+
+/* Whose steps depend on one another's number, theirs is in the identity; others' states go on in a training of more, and say nothing of theirs but where an
+ * earlier agon wrote them, which is taken for as many alone. */
+static void image__of_a_training_that_may_grow__says_no_steps(void **state) {
+    (void)state;
+    world whole, w, more;
+    hash256 named;
+    world_may_grow(&whole, STEPS);
+    assert_ok(whole.ctx, train_world(&whole, NULL));
+    const byte_reader plain = byte_reader_of(whole.kept.state, whole.kept.n);
+    world_may_grow(&more, STEPS + 1);
+    assert_ok(more.ctx, train_world(&more, &plain));
+    world_free(&more);
+
+    world_may_grow(&w, STEPS);
+    trainer t = {.ctx = w.ctx, .m = w.m, .train = w.a, .data = w.rows, .n_data = N_ROWS, .options = &w.o};
+    assert_ok(w.ctx, trainer_open(&t));
+    assert_ok(w.ctx, checkpoint_identity(&t, true, &named));
+    assert_memory_not_equal(&named, &t.identity, sizeof named);
+    trainer_close(&t);
+    memcpy(whole.kept.state + 8, &named, sizeof named);
+    const hash256 check = hash_bytes(whole.kept.state, whole.kept.n - sizeof check);
+    memcpy(whole.kept.state + whole.kept.n - sizeof check, &check, sizeof check);
+    assert_ok(w.ctx, train_world(&w, &plain));
+    const hash256 after = adapter_hash(whole.a), taken = adapter_hash(w.a);
+    assert_memory_equal(&after, &taken, sizeof after);
+    world_may_grow(&more, STEPS + 1);
+    assert_int_equal(train_world(&more, &plain), AGON_EMISMATCH);
+    world_free(&more);
+    world_free(&whole);
+    world_free(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(image__is_what_the_format_says),
@@ -229,6 +267,7 @@ int main(void) {
         cmocka_unit_test(image__that_cannot_be_written__ends_the_training),
         cmocka_unit_test(image__is_taken_whole_or_not_at_all),
         cmocka_unit_test(image__of_several__is_its_parts),
+        cmocka_unit_test(image__of_a_training_that_may_grow__says_no_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
