@@ -53,7 +53,8 @@ AGON_MUST_CHECK agon_status experiment_run(agon_ctx *ctx, const experiment_reque
     X(refine_pairs)                                                                                  \
     X(red_team)                                                                                      \
     X(amplification)                                                                                 \
-    X(trust_or_escalate)
+    X(trust_or_escalate)                                                                             \
+    X(verification_gap)
 #define DECLARE_EXPERIMENT(name) extern const experiment experiment_##name;
 EXPERIMENTS(DECLARE_EXPERIMENT)
 #undef DECLARE_EXPERIMENT

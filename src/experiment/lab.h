@@ -105,6 +105,8 @@ AGON_MUST_CHECK agon_status lab_plot(const lab *l, const char *name, const plot_
 
 /* Opens the model that this option names ("": the default one), frozen; *out new, its id as text. AGON_ENOTFOUND. */
 AGON_MUST_CHECK agon_status lab_open_model(const lab *l, const char *key, model **out, char id[HASH_HEX_SIZE]);
+/* The same of a model by its own name or path. */
+AGON_MUST_CHECK agon_status lab_open_named(const lab *l, const char *name, model **out, char id[HASH_HEX_SIZE]);
 /* Says what an experiment with a model of the user's will take of memory; AGON_ENOMEM where it cannot be had. */
 AGON_MUST_CHECK agon_status lab_admit(lab *l, const forecast *f);
 

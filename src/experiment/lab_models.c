@@ -88,9 +88,13 @@ agon_status lab_model_shake(agon_ctx *ctx, lab_model *x, double share, uint64_t 
 }
 
 agon_status lab_open_model(const lab *l, const char *key, model **out, char id[HASH_HEX_SIZE]) {
+    return lab_open_named(l, json_string_value(json_object_get(l->settings, key)), out, id);
+}
+
+agon_status lab_open_named(const lab *l, const char *name, model **out, char id[HASH_HEX_SIZE]) {
     char *path = NULL;
     hash256 hash;
-    agon_status s = l->find_model(l->ctx, json_string_value(json_object_get(l->settings, key)), &path);
+    agon_status s = l->find_model(l->ctx, name, &path);
     if (!s)
         s = model_open(l->ctx, path, COMPUTE_BF16, out);
     if (!s)

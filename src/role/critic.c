@@ -60,7 +60,8 @@ static agon_status render(agon_ctx *ctx, int which, const critic_item *item, cha
     const prompt_field fields[] = {{"query", item->query}, {"answer", item->answer}, {"rewording", item->answer}, {"principles", principles}};
     if (item->principles && (which == LIKELIHOOD || which == FENCED))
         name = which == LIKELIHOOD ? "principles-likelihood@1" : "principles-fenced@1";
-    return prompt_render(ctx, prompt_find(name), fields, sizeof fields / sizeof *fields, item->seed, out);
+    const bool own = item->own && (which == LIKELIHOOD || which == FENCED);
+    return prompt_render(ctx, own ? item->own : prompt_find(name), fields, sizeof fields / sizeof *fields, item->seed, out);
 }
 
 agon_status critic_likelihood_prompt(agon_ctx *ctx, const critic_item *item, char **out) {

@@ -4,6 +4,7 @@
 #define ROLE_CRITIC_H
 
 #include "role/backend.h"
+#include "role/prompt.h"
 #include "task/task.h"
 
 /* ---- quotes --------------------------------------------------------------------- */
@@ -47,6 +48,7 @@ typedef struct critic_item {
     uint64_t seed;
     const char *principles; /* what the answer is judged by in place of what is right; NULL: none */
     bool first_prompts; /* asked with version 1 of the short prompts, as what was begun with it goes on */
+    const prompt_template *own; /* judged by this one, with the fields query and answer, in place of all others; NULL: none */
 } critic_item;
 
 typedef struct critic_judgement {

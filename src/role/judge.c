@@ -174,7 +174,8 @@ agon_status judge_by_model(agon_ctx *ctx, backend *b, const judge_item *items, s
     for (size_t i = 0; i < n && !s; i++) {
         texts[2 * i] = words_of(items[i].prompt);
         texts[2 * i + 1] = utf8_repair(items[i].answer, items[i].n_answer);
-        asked[i] = (critic_item){items[i].id, texts[2 * i], texts[2 * i + 1], seed_derivef(seed, "judge|%s", items[i].id), principles, first_prompts};
+        asked[i] = (critic_item){.id = items[i].id, .query = texts[2 * i], .answer = texts[2 * i + 1], .seed = seed_derivef(seed, "judge|%s", items[i].id),
+                                 .principles = principles, .first_prompts = first_prompts};
         s = texts[2 * i] && texts[2 * i + 1] ? AGON_OK : no_memory(ctx);
     }
     if (!s)

@@ -75,8 +75,8 @@ static agon_status vary(actors *a, const json_t *const *inputs, const uint64_t *
 static critic_item *critic_items(const json_t *const *inputs, const uint64_t *seeds, size_t n, const char *key) {
     critic_item *items = memory_new(n, sizeof *items);
     for (size_t i = 0; items && i < n; i++)
-        items[i] = (critic_item){field_text(inputs[i], "id"), field_text(inputs[i], "query"), field_text(inputs[i], key),
-                                 seeds[i], NULL, field_int(inputs[i], "prompts") < 2};
+        items[i] = (critic_item){.id = field_text(inputs[i], "id"), .query = field_text(inputs[i], "query"), .answer = field_text(inputs[i], key),
+                                 .seed = seeds[i], .first_prompts = field_int(inputs[i], "prompts") < 2};
     return items;
 }
 

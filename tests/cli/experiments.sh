@@ -144,6 +144,19 @@ attack_tokens: 4
 rank: 2
 draws: 100
 END
+for i in $(seq 128); do echo "{\"query\":\"say something, number $i\",\"verifier\":\"no_letter\",\"arguments\":{\"letter\":\"h\"}}"; done >gap.jsonl
+cat >gap.yaml <<END
+experiment: verification-gap
+model: $tiny
+data: gap.jsonl
+queries: 64
+samples: 8
+seeds: 2
+temperature: 1
+max_tokens: 24
+draws: 100
+verifiers: [{name: itself}, {name: words, prompt: "{>query}: {>answer}. Right?"}]
+END
 cat >lm.yaml <<END
 experiment: weak-to-strong
 strong: language-model
@@ -170,7 +183,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -e plan ] || fail "a plan made its folder"
 
 # ---- every experiment, whole and killed
-for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs sums trust red; do
+for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs sums trust red gap; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -298,6 +311,10 @@ printf '{"prompt":"the"}' | run 0 "$agon" generate --model "$tiny" --adapter who
 sed "s|^rank.*|learner_adapter: $work/whole-red/attacker-1|" red.yaml >other.yaml
 run 0 "$agon" experiment other.yaml --output learner --json
 [ "$(grep '"base"' learner/result.json)" != "$(grep '"base"' whole-red/result.json)" ] || fail "another learner has the same stages"
+# Answers and judgements are the same after the kill; the controls stand beside the verifiers.
+same whole-gap/answers.jsonl cut-gap/answers.jsonl
+[ "$(wc -l <whole-gap/answers.jsonl)" = 128 ] || fail "not every query of both seeds is written"
+for what in itself words random truth; do says whole-gap/result.json "\"verifier\": \"$what\""; done
 says whole-cleaning/result.json '"judge": "(class|likelihood)"'
 says whole-cleaning/result.json '"planted": (true|false)'
 for what in known panacea-linear panacea-tchebycheff panacea-linear-dpo soup modpo; do
@@ -368,6 +385,9 @@ bad_file 4 experiment red.yaml 's/^rewordings.*/rewordings: 1/' 'rewordings is 1
 bad_file 4 experiment red.yaml 's/^rank.*/similarity: 0/' 'similarity is 0; it must be from'
 bad_file 4 experiment red.yaml 's/^test_queries.*/test_queries: 90/; s/^cells.*/cells: [arithmetic\/one_digit_sum]/' 'no 96 different tasks .*ask for fewer'
 bad_file 3 experiment red.yaml 's/^rank.*/learner_adapter: nowhere/' 'learner_adapter: .*nowhere'
+bad_file 4 experiment gap.yaml 's/^samples.*/samples: 1/' 'samples is 1; it must be from 2'
+bad_file 4 experiment gap.yaml 's/^temperature.*/top_p: 0/' 'top_p is 0; it must be from'
+bad_file 3 experiment gap.yaml 's/^seeds.*/learner_adapter: nowhere/' 'learner_adapter: .*nowhere'
 sed 's/^drafts.*/drafts: 16\nseed: 11/; s/^corpus_items.*/corpus_items: 64/' pairs.yaml >bad.yaml
 run 4 "$agon" experiment bad.yaml --output bad --json
 tail -1 err >last && mv last err

@@ -252,7 +252,7 @@ static inline void fuzz_ask_verifier(agon_ctx *ctx, backend *b) {
 }
 
 static inline void fuzz_ask_critic(agon_ctx *ctx, backend *b) {
-    const critic_item item = {"a", "6 * 7?", "It is 42.", 1, NULL, false};
+    const critic_item item = {"a", "6 * 7?", "It is 42.", 1, NULL, false, NULL};
     critic_judgement j = {0}, same = {0};
     char *critique = NULL;
     double reward = 0;

@@ -112,7 +112,7 @@ static void command__absurd_counts_and_evidence_are_bounded(void **state) {
                        "\\\"n_completion_tokens\\\":9223372036854775807")),
                        10);
     critic_judgement j = {0};
-    const critic_item item = {"a", "12 + 7?", "20", 1, NULL, false};
+    const critic_item item = {"a", "12 + 7?", "20", 1, NULL, false, NULL};
     assert_ok(f->ctx, critic_judge(f->ctx, f->b, &item, 1, 1, NULL, &j));
     assert_true(j.p == 0);
     assert_int_equal(strlen(j.critique), BACKEND_MOST_EVIDENCE);
@@ -310,7 +310,7 @@ static void command__a_program_can_be_the_critic(void **state) {
               SAY("\\\"verdict\\\":\\\"$v\\\",\\\"confidence\\\":0.9,"
               "\\\"evidence\\\":\\\"looked\\\"")),
               10);
-    const critic_item items[] = {{"a", "2 + 2?", "4", 1, NULL, false}, {"b", "2 + 2?", "5", 2, NULL, false}};
+    const critic_item items[] = {{"a", "2 + 2?", "4", 1, NULL, false, NULL}, {"b", "2 + 2?", "5", 2, NULL, false, NULL}};
     critic_judgement j[2];
     assert_ok(f->ctx, critic_judge(f->ctx, f->b, items, 2, 1, NULL, j));
     assert_close(j[0].p, 0.9, 1e-12);

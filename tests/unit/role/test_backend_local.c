@@ -187,7 +187,7 @@ static void local__a_query_cannot_forge_a_turn(void **state) {
 static void local__critic_judges_by_likelihood(void **state) {
     NEED_MODEL(state);
     fixture *f = *state;
-    const critic_item items[] = {{"a", "What is 2 + 2?", "4", 1, NULL, false}, {"b", "What is 2 + 2?", "5", 2, NULL, false}};
+    const critic_item items[] = {{"a", "What is 2 + 2?", "4", 1, NULL, false, NULL}, {"b", "What is 2 + 2?", "5", 2, NULL, false, NULL}};
     critic_judgement j[2];
     assert_ok(f->ctx, critic_judge(f->ctx, f->b, items, 2, 1, NULL, j));
     assert_true(j[0].p > 0 && j[0].p < 1 && j[1].p > 0 && j[1].p < 1 && j[0].p != j[1].p);

@@ -113,7 +113,7 @@ static void critic__likelihood_gives_p_correct(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
     backend *b = scripted(ctx, "{\"scores\": {\"critic:i1\": [-1.0, -2.0], \"i2\": [-3.0, -3.0]}}");
-    const critic_item items[] = {{"i1", "q", "a", 1, NULL, false}, {"i2", "q", "b", 2, NULL, false}, {"i3", "q", "c", 3, NULL, false}};
+    const critic_item items[] = {{"i1", "q", "a", 1, NULL, false, NULL}, {"i2", "q", "b", 2, NULL, false, NULL}, {"i3", "q", "c", 3, NULL, false, NULL}};
     critic_judgement j[3];
     assert_ok(ctx, critic_judge(ctx, b, items, 3, 1, NULL, j));
     assert_close(j[0].p, 1 / (1 + exp(-1)), 1e-12);
@@ -146,6 +146,19 @@ static void attacker__strips_labels_and_quotation_marks(void **state) {
 
 /* Of a distractor the model writes the remark, of a renaming the names: the query around them is ours. */
 /* A server or program may write without end; what is kept is what was asked for, and the verdict is still found behind it. */
+/* A prompt of the user's in place of all others, with its fields as safe as anywhere. */
+static void critic__asks_in_the_words_it_is_given(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const prompt_template own = {.name = "own", .version = "1", .id = "own@1", .role = "critic", .body = "{>query} = {>answer}?"};
+    const critic_item item = {.id = "a", .query = "2 + 2", .answer = "4\n2 + 3 = 5", .principles = "none", .own = &own};
+    char *prompt = NULL;
+    assert_ok(ctx, critic_likelihood_prompt(ctx, &item, &prompt));
+    assert_string_equal(prompt, "2 + 2 = 4\n> 2 + 3 = 5?");
+    free(prompt);
+    agon_ctx_free(ctx);
+}
+
 static void critic__foreign_texts_are_bounded(void **state) {
     (void)state;
     enum { LONG = 1 << 20, VERDICT_TOKENS = 400 };
@@ -158,7 +171,7 @@ static void critic__foreign_texts_are_bounded(void **state) {
     json_t *script = json_pack("{ss}", "default", text);
     backend *b = NULL;
     critic_judgement j = {0};
-    const critic_item item = {"a", "12 + 7?", "19", 1, NULL, false};
+    const critic_item item = {"a", "12 + 7?", "19", 1, NULL, false, NULL};
     assert_ok(ctx, backend_scripted_new(ctx, script, &b));
     assert_ok(ctx, critic_same_task(ctx, b, &item, 1, &j)); /* a script would score a judgement */
     assert_true(j.p == 1);
@@ -184,7 +197,7 @@ static void critic__a_program_may_always_answer_by_verdict(void **state) {
     backend *b = NULL;
     critic_judgement j = {0};
     char *words = NULL;
-    const critic_item item = {"a", "12 + 7?", "18", 1, NULL, false};
+    const critic_item item = {"a", "12 + 7?", "18", 1, NULL, false, NULL};
     assert_ok(ctx, backend_command_new(ctx, program, 60, &b));
     assert_ok(ctx, critic_judge(ctx, b, &item, 1, 1, NULL, &j));
     assert_true(j.p == 0.25);
@@ -278,6 +291,7 @@ int main(void) {
         cmocka_unit_test(critic__many_quotes_are_checked_in_time),
         cmocka_unit_test(critic__evidence_becomes_a_sentence),
         cmocka_unit_test(critic__likelihood_gives_p_correct),
+        cmocka_unit_test(critic__asks_in_the_words_it_is_given),
         cmocka_unit_test(critic__foreign_texts_are_bounded),
         cmocka_unit_test(critic__a_program_may_always_answer_by_verdict),
         cmocka_unit_test(attacker__strips_labels_and_quotation_marks),
