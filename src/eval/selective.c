@@ -57,6 +57,24 @@ agon_status selective_judge(agon_ctx *ctx, const double *confidence, const bool 
     return AGON_OK;
 }
 
+void selective_own(const double *confidence, const bool *error, const bool *own, size_t n, size_t n_min, selective_result *r) {
+    double from = INFINITY;
+    size_t n_above = 0, n_errors = 0;
+    for (size_t i = 0; i < n; i++)
+        if (own[i] && confidence[i] >= r->lambda && confidence[i] < from)
+            from = confidence[i];
+    for (size_t i = 0; i < n; i++) {
+        n_above += confidence[i] >= from;
+        n_errors += confidence[i] >= from && error[i];
+    }
+    if (r->abstain)
+        return;
+    r->abstain = n_above < n_min || n_above == 0;
+    r->lambda = r->abstain ? INFINITY : from;
+    r->coverage = r->abstain ? 0 : (double)n_above / (double)n;
+    r->risk = r->abstain ? NAN : (double)n_errors / (double)n_above;
+}
+
 size_t selective_least(double alpha, double delta) {
     return (size_t)fmax(1, ceil(log(delta) / log1p(-alpha) - 1e-9));
 }

@@ -31,6 +31,10 @@ AGON_MUST_CHECK agon_status selective_judge(agon_ctx *ctx, const double *confide
                                             const bool *error, size_t n,
                                             const selective_options *options,
                                             selective_result *out);
+/* Raises the threshold to the judge's own verdict: the lowest confidence that decides is one of `own` [n], the calibration items on which the judge, its
+ * scores calibrated, thinks this verdict the likelier one. Without that a good judge's threshold falls until alpha of what it decides is wrong, far
+ * into what it does not believe itself. Fewer than n_min at or above it: abstain. Every threshold tested above lambda passed too, so the promise holds. */
+void selective_own(const double *confidence, const bool *error, const bool *own, size_t n, size_t n_min, selective_result *r);
 /* The fewest examples that without an error show one below alpha at risk delta, both in (0, 1). */
 size_t selective_least(double alpha, double delta);
 /* True when this confidence may decide alone under the result. */

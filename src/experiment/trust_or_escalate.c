@@ -2,14 +2,15 @@
  * policy's samples; a critic scores all; it decides alone only where those labels show that its word is good (eval/selective.h, the loop's own rule:
  * Jung et al. 2024, Trust or Escalate; loop specification 3.7).
  *
- *   policy    a model from scratch that has read too little: some of its samples are right
+ *   policy    a model from scratch whose training ends once the share `skill` of its samples is right (looked at 160 times on the way through its corpus)
  *   samples   one answer to each of `samples` sources, and to each of `labels` others, which the person labels, with mistakes in `human_error` of them
  *   critics   scores from two normal distributions, of right answers and of wrong ones, `separation` deviations apart (0: it knows nothing; its AUROC is
  *             Phi(separation / sqrt 2)); the logistic of a score less half the separation is what it says is P(right)
  *   arms      human      trained on the labelled answers that passed
  *             own        and on all other samples: no critic
  *             truth      and on those of them that are right: all there is to gain
- *             trusted    and on those the critic passes, from the confidence on that the labels earn it; none where they earn none
+ *             trusted    and on those the critic passes, at P(right) of 1/2 and more, from the confidence on that the labels earn it; none where they earn
+ *                        none
  *             unchecked  and on those it passes at P(right) of 1/2 and more
  *   measure   the policy's probability of the right answer to held-out sources, before and after as many steps in each arm, and greedy answers
  *
@@ -24,11 +25,11 @@
 #include <string.h>
 
 static const char defaults[] =
-    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 20000,"
-    "\"corpus_lr\": 0.003, \"samples\": 4000, \"labels\": 400, \"human_error\": 0.02, \"separations\": [3, 1.5, 0.5, 0],"
+    "{\"seed\": 1, \"seeds\": 1, \"family\": \"sorting\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 160000,"
+    "\"corpus_lr\": 0.003, \"skill\": 0.25, \"samples\": 4000, \"labels\": 400, \"human_error\": 0.02, \"separations\": [3, 1.5, 0.5, 0],"
     "\"alpha\": 0.15, \"delta\": 0.1, \"steps\": 400, \"batch\": 32, \"lr\": 0.0003, \"test_items\": 500}";
 
-enum { MAX_CRITICS = 4, MIN_TESTED = 30 };
+enum { MAX_CRITICS = 4, MIN_TESTED = 30, LOOKS = 160, LOOK_AT = 200 };
 typedef enum base_arm { HUMAN, OWN, TRUTH, N_BASE } base_arm;
 static const char *const base_names[N_BASE] = {"human", "own", "truth"};
 enum { TRUSTED, UNCHECKED, N_OF_CRITIC, MAX_ARMS = N_BASE + N_OF_CRITIC * MAX_CRITICS };
@@ -43,7 +44,7 @@ enum { N_FIGURES = sizeof(result) / sizeof(double) };
 typedef struct bench {
     lab *l;
     size_t n_samples, n_labels, steps, batch, n_test, n_critics;
-    double human_error, separations[MAX_CRITICS], alpha, delta, lr;
+    double skill, human_error, separations[MAX_CRITICS], alpha, delta, lr;
     sequence_item *test;             /* [n_test] true statements, the same under every seed */
     sequence_item *sources, *answers; /* [n_seeds, n_labels + n_samples]: the labelled first; the policy's answers */
     result *before, *after;          /* [n_seeds]; [n_seeds, n_arms] */
@@ -71,7 +72,7 @@ static agon_status take_options(lab *l, void *arg) {
     x->l = l;
     const lab_whole whole[] = {{"samples", 1, 1000000, &x->n_samples}, {"labels", 10, 1000000, &x->n_labels}, {"steps", 1, 1000000, &x->steps},
                                {"batch", 1, 4096, &x->batch}, {"test_items", 20, 1000000, &x->n_test}, {0}};
-    const lab_fraction real[] = {{"human_error", 0, 0.49, &x->human_error}, {"alpha", 0.001, 0.5, &x->alpha},
+    const lab_fraction real[] = {{"skill", 0.01, 0.95, &x->skill}, {"human_error", 0, 0.49, &x->human_error}, {"alpha", 0.001, 0.5, &x->alpha},
                                  {"delta", 0.0001, 0.5, &x->delta}, {"lr", 1e-9, 1, &x->lr}, {0}};
     agon_status s = lab_options(l, whole, real);
     return s ? s : lab_reals(l, "separations", 0, 20, x->separations, MAX_CRITICS, &x->n_critics);
@@ -104,15 +105,17 @@ static agon_status earn(const bench *x, agon_ctx *ctx, const double *p, const bo
     const size_t least = selective_least(x->alpha, x->delta);
     const selective_options o = {x->alpha, x->delta, least > MIN_TESTED ? least : MIN_TESTED};
     selective_result r;
-    bool *error = malloc(x->n_labels * sizeof *error);
-    agon_status s = error ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    bool *error = malloc(x->n_labels * sizeof *error), *own = malloc(x->n_labels * sizeof *own);
+    agon_status s = error && own ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < x->n_labels && !s; i++)
-        error[i] = !passed[i];
+        error[i] = !passed[i], own[i] = p[i] >= 0.5;
     if (!s)
         s = selective_judge(ctx, p, error, x->n_labels, &o, &r);
-    if (!s)
+    if (!s) {
+        selective_own(p, error, own, x->n_labels, o.n_min, &r);
         *from = r.lambda;
-    free(error);
+    }
+    free(error), free(own);
     return s;
 }
 
@@ -149,14 +152,55 @@ static agon_status measure(const bench *x, agon_ctx *ctx, const lab_model *m, re
     return s;
 }
 
+typedef struct school {
+    const bench *x;
+    size_t seed;
+    const lab_model *m;
+    const sequence_item *sources; /* [LOOK_AT] */
+    bool skilled;
+} school;
+
+/* Ends the training once the policy is skilled. */
+static agon_status look(void *arg, agon_ctx *ctx, size_t mark) {
+    school *s = arg;
+    sequence_item answers[LOOK_AT];
+    size_t n_right = 0;
+    agon_status status = lab_complete(ctx, s->m, s->sources, LOOK_AT, 1, lab_seed(s->x->l, s->seed, "look %zu", mark), answers, NULL);
+    for (size_t i = 0; i < LOOK_AT && !status; i++)
+        n_right += sequence_verify(s->x->l->family, answers[i].tokens, answers[i].n);
+    s->skilled = !status && (double)n_right >= s->x->skill * LOOK_AT;
+    return s->skilled ? AGON_EINTERRUPTED : status;
+}
+
+static agon_status teach_policy(const bench *x, agon_ctx *ctx, size_t seed, const sequence_item *corpus, lab_model *m) {
+    enum { BATCH = 32 };
+    sequence_item sources[LOOK_AT];
+    school look_at = {x, seed, m, sources, false};
+    lab_rows rows = {0};
+    const lab_training t = {.objective = "nll", .steps = x->l->n_corpus / BATCH, .batch = BATCH, .lr = x->l->corpus_lr, .seed = lab_seed(x->l, seed, "policy"),
+                            .at_mark = look, .mark_arg = &look_at, .n_marks = LOOKS};
+    agon_status s = lab_draw(x->l, ctx, lab_seed(x->l, seed, "looked at"), x->test, x->n_test, LOOK_AT, sources);
+    if (!s)
+        s = lab_documents(ctx, corpus, x->l->n_corpus, &rows);
+    if (!s)
+        s = lab_train(x->l, ctx, m, &rows, &t);
+    lab_rows_free(&rows);
+    if (!s && !look_at.skilled)
+        s = ctx_fail(ctx, AGON_EINVAL, "seed %zu: after %zu items the policy is not right in %g of its samples; give a larger corpus_items or a lower skill",
+                     (size_t)x->l->seed + seed, x->l->n_corpus, x->skill);
+    return look_at.skilled ? AGON_OK : s;
+}
+
 static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     bench *x = arg;
     lab *l = x->l;
     sequence_item *corpus = NULL, *sources = x->sources + seed * n_all(x);
-    double loss = 0, right = 0;
+    double right = 0;
     agon_status s = lab_draw_corpus(l, ctx, seed, x->test, x->n_test, &corpus);
     if (!s)
-        s = lab_learn(l, ctx, seed, "policy", corpus, 32, &loss);
+        s = lab_model_new(ctx, &l->ladder[0], lab_seed(l, seed, "model"), &l->models[seed]);
+    if (!s)
+        s = teach_policy(x, ctx, seed, corpus, l->models[seed]);
     if (!s)
         s = lab_draw(l, ctx, lab_seed(l, seed, "sources"), x->test, x->n_test, n_all(x), sources);
     if (!s)

@@ -202,7 +202,7 @@ static agon_status write_templates(cast *c) {
  * 20: a promoted version is given prose that it has not read, and is probed in all cells before it is aimed at.
  * 22: the gate waits for audits that could change its word on the labels.
  * 25: verdicts that examine a critic are asked for without its words, and a remote critic is asked several times; a full
- * critique's placebo is another's full one.
+ * critique's placebo is another's full one; a critic gives no verdict that its calibrated score thinks the less likely one.
  * 26: of a training that meets each prompt with another's answer (kto) the other has another prompt.
  * Runs begun before have none and go on as they began. */
 enum { RULES = 26 };

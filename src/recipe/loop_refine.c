@@ -104,7 +104,8 @@ static agon_status refine_drafts(loop *l, const char *name, const char *kind, co
                            .samples = samples,
                            .max_tokens = (size_t)l->config->learner.max_tokens,
                            .temperature = temperature,
-                           .top_p = temperature > 0 ? l->config->learner.top_p : 1};
+                           .top_p = temperature > 0 ? l->config->learner.top_p : 1,
+                           .first_slot = form == FORM_PLACEBO_FULL ? samples : 0};
     if (!s)
         s = respond(&c->actors, cast_path(c, "%s/respond", name), &l->queries, asks, drafts->n, &o, &l->answers);
     if (!s)

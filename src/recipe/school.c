@@ -73,7 +73,8 @@ agon_status school_calibrate(cast *c, const char *path, const char *version, con
                              const size_t *which, size_t n, size_t n_critics, trust_table *out) {
     bool *truth = memory_new(n + 1, sizeof *truth);
     const char **labels = memory_new(n + 1, sizeof *labels);
-    const trust_options o = {c->config->critic.alpha, c->config->critic.delta / (double)n_critics, (size_t)c->config->critic.least_calibration};
+    const trust_options o = {c->config->critic.alpha, c->config->critic.delta / (double)n_critics, (size_t)c->config->critic.least_calibration,
+                             c->rules < 25 || c->config->critic.alpha >= 0.5 /* what is wrong more often than not is asked for */};
     agon_status s = truth && labels ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
     for (size_t i = 0; i < n && !s; i++) {
         truth[i] = answers->items[which[i]].outcome == OUTCOME_PASS;

@@ -116,6 +116,7 @@ typedef struct ask_options {
     const char *version, *kind, *template_id; /* kind and template static */
     size_t samples, max_tokens;
     double temperature, top_p; /* temperature 0: greedy */
+    size_t first_slot; /* number of the first sample, where others to the same parent, under the same template, came before */
 } ask_options;
 /* Appends samples answers an ask. */
 AGON_MUST_CHECK agon_status respond(actors *a, const char *path, const query_list *queries, const ask *asks, size_t n,

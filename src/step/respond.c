@@ -19,7 +19,7 @@ static agon_status record_completion(recorder *r, const ask *q, size_t k, const 
     json_t *meta = json_pack("{sO sO sO sf}", "n_tokens", json_object_get(c, "n_tokens"), "log_prob",
                              json_object_get(c, "log_prob"), "finish", json_object_get(c, "finish"), "temperature",
                              o->temperature);
-    snprintf(slot, sizeof slot, "%zu", k);
+    snprintf(slot, sizeof slot, "%zu", o->first_slot + k);
     text_record t = {.run = run_id(r->a->run),
                      .kind = o->kind,
                      .body = field_text(c, "text"),

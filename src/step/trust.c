@@ -123,19 +123,24 @@ static agon_status fit(actors *a, const query_list *queries, const answer_list *
 }
 
 /* The scores from which one verdict may be the critic's own, tested from the most extreme on. *always: without the scores too. */
-static agon_status judge_verdict(actors *a, const sample *x, bool pass, const trust_options *o, selective_result *out, bool *always) {
+static agon_status judge_verdict(actors *a, const sample *x, bool pass, const calibrator *map, const trust_options *o, selective_result *out, bool *always) {
     selective_result blind = {0};
+    bool *own = memory_new(x->n + 1, sizeof *own);
     double *confidence = memory_new(x->n + 1, sizeof *confidence);
     bool *error = memory_new(x->n + 1, sizeof *error);
     const size_t least = selective_least(o->alpha, o->delta / 2);
     const selective_options so = {o->alpha, o->delta / 2, o->least > least ? o->least : least};
-    agon_status s = confidence && error ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to calibrate");
+    agon_status s = confidence && error && own ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to calibrate");
     for (size_t i = 0; i < x->n && !s; i++) {
+        const double p = calibrator_apply(map, x->raw[i]);
         confidence[i] = pass ? x->raw[i] : 1 - x->raw[i];
         error[i] = x->right[i] != pass;
+        own[i] = o->any_verdict || (pass ? p >= 0.5 : p <= 0.5);
     }
     if (!s)
         s = selective_judge(a->ctx, confidence, error, x->n, &so, out);
+    if (!s)
+        selective_own(confidence, error, own, x->n, so.n_min, out);
     for (size_t i = 0; i < x->n && !s; i++)
         confidence[i] = 1;
     if (!s)
@@ -143,6 +148,7 @@ static agon_status judge_verdict(actors *a, const sample *x, bool pass, const tr
     *always = !s && !blind.abstain;
     free(confidence);
     free(error);
+    free(own);
     return s;
 }
 
@@ -166,9 +172,9 @@ static agon_status test_family(actors *a, const query_list *queries, const answe
     if (!s)
         s = measure(a->ctx, &x, &f->auroc, &f->ece, &f->brier);
     if (!s)
-        s = judge_verdict(a, &x, true, o, &f->pass, &f->always_pass);
+        s = judge_verdict(a, &x, true, &t->calibrator, o, &f->pass, &f->always_pass);
     if (!s)
-        s = judge_verdict(a, &x, false, o, &f->fail, &f->always_fail);
+        s = judge_verdict(a, &x, false, &t->calibrator, o, &f->fail, &f->always_fail);
     if (!s)
         t->n_families++;
     for (size_t i = 0; i < x.n && !s; i++) {

@@ -2,7 +2,8 @@
  * decide alone (Trust or Escalate, loop 3.7). A critic version without calibration decides nothing.
  *
  * The two verdicts earn trust apart, each at delta / 2: where most answers fail, a critic that calls all of them wrong is seldom mistaken, and that
- * must not buy a word for its passes, on which the learner trains. Thresholds stand on the raw score, which needs no fitting: every label tests. */
+ * must not buy a word for its passes, on which the learner trains. Thresholds stand on the raw score, which needs no fitting: every label tests. None
+ * gives a verdict that the calibrated score thinks the less likely one (selective_own). */
 #ifndef STEP_TRUST_H
 #define STEP_TRUST_H
 
@@ -35,6 +36,7 @@ typedef struct trust_table {
 typedef struct trust_options {
     double alpha, delta;
     size_t least; /* tested answers that a threshold needs above it */
+    bool any_verdict; /* also where the critic's calibrated P(correct) is on the other side of 1/2, as before rules 25 */
 } trust_options;
 
 /* Tests the critic on the checked answers `which` [n] and fits its calibrator. ECE and Brier score come from calibrators fitted on the half of the

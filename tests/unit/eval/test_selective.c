@@ -57,6 +57,41 @@ static void selective__decides_from_the_threshold_on(void **state) {
     assert_false(selective_decides(&r, 1));
 }
 
+/* Sixty right ones, then wrong ones of less confidence: alpha lets the threshold fall among these, the judge's own verdict does not. */
+static void selective__own_verdict__raises_the_threshold(void **state) {
+    (void)state;
+    enum { N = 120, RIGHT = 60 };
+    double conf[N];
+    bool err[N], own[N];
+    selective_result r, raised;
+    for (int i = 0; i < N; i++) {
+        conf[i] = 0.99 - 0.005 * i;
+        err[i] = i >= RIGHT;
+        own[i] = i < RIGHT;
+    }
+    assert_ok(NULL, selective_judge(NULL, conf, err, N, &usual, &r));
+    assert_true(!r.abstain && r.lambda < conf[RIGHT] && r.risk > 0);
+    raised = r;
+    selective_own(conf, err, own, N, usual.n_min, &raised);
+    assert_false(raised.abstain);
+    assert_close(raised.lambda, conf[RIGHT - 1], 0);
+    assert_close(raised.risk, 0, 0);
+    assert_close(raised.coverage, 0.5, 1e-12);
+    for (int i = 0; i < N; i++) /* all its own: as it was */
+        own[i] = true;
+    raised = r;
+    selective_own(conf, err, own, N, usual.n_min, &raised);
+    assert_memory_equal(&raised.lambda, &r.lambda, sizeof r.lambda);
+    assert_close(raised.coverage, r.coverage, 1e-12);
+    for (int i = 0; i < N; i++) /* fewer than are tested: none */
+        own[i] = i < (int)usual.n_min - 1;
+    raised = r;
+    selective_own(conf, err, own, N, usual.n_min, &raised);
+    assert_true(raised.abstain && !selective_decides(&raised, 1));
+    selective_own(conf, err, own, N, usual.n_min, &raised); /* and stays so */
+    assert_true(raised.abstain);
+}
+
 /* True error at confidence c under three judges; 2,000 calibrations each of 300 items. A violation:
  * the error among what the threshold lets through, exactly integrated, is above alpha. */
 static double true_error(int judge, double c) {
@@ -122,6 +157,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(selective__matches_vectors),
         cmocka_unit_test(selective__decides_from_the_threshold_on),
+        cmocka_unit_test(selective__own_verdict__raises_the_threshold),
         cmocka_unit_test(selective__keeps_its_promise),
         cmocka_unit_test(selective__abstains_on_everything_when_the_top_fails),
         cmocka_unit_test(selective__least_is_where_no_error_just_passes),

@@ -133,7 +133,7 @@ static void loop__programs_as_learner_and_critic__run_to_the_end(void **state) {
     assert_string_equal(text_of(summary, "state"), "done");
     assert_true(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'response' AND body = 'The answer is 7.'") >= 4);
     /* What measures how much critiques help is called so. */
-    assert_int_equal(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'probe'"), 4 * 2);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'probe'"), 5 * 2);
     /* The program is examined as a critic, and nothing is trained in its place that nobody would ever ask. */
     assert_true(stand_count(x, "SELECT count(*) FROM calibration") > 0);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM model_version WHERE role <> 'base'"), 0);

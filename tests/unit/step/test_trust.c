@@ -232,8 +232,14 @@ static void trust__each_verdict__has_half_of_delta(void **state) {
     while (clopper_pearson_upper(k + 1, RIGHT + k + 1, usual.delta / 2) <= usual.alpha)
         k++;
     assert_true(k > 0 && clopper_pearson_upper(k + 1, RIGHT + k + 1, usual.delta) <= usual.alpha);
-    calibrate(b, "calibrate", PER_FAMILY, &usual, &t);
+    trust_options any = usual;
+    any.any_verdict = true;
+    calibrate(b, "calibrate", PER_FAMILY, &any, &t);
     assert_close(trust_find(&t, families[0])->pass.lambda, b->x->answers.items[RIGHT + k - 1].p_raw, 1e-12);
+    trust_free(&t);
+    calibrate(b, "calibrate/own", PER_FAMILY, &usual, &t); /* what alpha leaves room for and the critic itself does not believe is not passed */
+    assert_close(trust_find(&t, families[0])->pass.lambda, b->x->answers.items[RIGHT - 1].p_raw, 1e-12);
+    assert_close(trust_find(&t, families[0])->pass.risk, 0, 0);
     trust_free(&t);
     bench_free(b);
 }
