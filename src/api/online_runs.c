@@ -329,7 +329,7 @@ static agon_status find_state(online_run *r, char **summary) {
         s = training_folder_same_tokens(&r->folder, found, "prompts", "another chat template or tokenizer");
     if (!s && json_is_true(json_object_get(found, "done"))) {
         json_object_set_new(json_object_get(found, "summary"), "resumed_after", json_integer((json_int_t)r->inner.n_rounds));
-        s = training_folder_has_result(&r->folder, NULL);
+        s = training_folder_has_result(&r->folder, r->m->m, NULL, json_object_get(found, "summary"));
         if (!s)
             s = training_folder_done(&r->folder, found, summary);
         if (!s) { /* a kill just after "done" leaves them */

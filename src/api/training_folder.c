@@ -112,14 +112,54 @@ agon_status training_folder_no_input(const training_folder *f, const char *model
                     is_model ? "model" : "adapter");
 }
 
-agon_status training_folder_has_result(const training_folder *f, const char *below) {
+/* An adapter of dimensions is known by its preference too, which a reader sets anew. */
+static agon_status check_adapter(const training_folder *f, const model *base, const char *path, const char *id) {
+    adapter *a = NULL;
+    char own[HASH_HEX_SIZE];
+    agon_status s = adapter_open(f->ctx, base, path, &a);
+    if (!s && id && !adapter_n_dimensions(a)) {
+        const hash256 h = adapter_hash(a);
+        hash_hex(&h, own);
+        if (strcmp(own, id) != 0)
+            s = ctx_fail(f->ctx, AGON_EMISMATCH, "the adapter is another (%.12s) than was made (%.12s)", own, id);
+    }
+    adapter_free(a);
+    return s;
+}
+
+static agon_status check_model(const training_folder *f, const model *base, const char *path) {
+    model *m = NULL;
+    agon_status s = model_open(f->ctx, path, model_dtype(base), &m);
+    model_free(m);
+    return s;
+}
+
+/* What is wrong with the result, and what mends it: nothing to go on from is kept of a training that is done. */
+static agon_status unusable(const training_folder *f, agon_status s, const char *path) {
+    if (s != AGON_EFORMAT && s != AGON_EMISMATCH && s != AGON_EINVAL && s != AGON_EUNSUPPORTED)
+        return s;
+    char *why = strdup(agon_error(f->ctx));
+    s = why ? ctx_fail(f->ctx, s, "%s: the training is done, but what it made is damaged: %s; bring the file back, or train anew with --overwrite", path, why)
+            : ctx_no_memory(f->ctx);
+    free(why);
+    return s;
+}
+
+agon_status training_folder_has_result(const training_folder *f, const model *base, const char *below, const json_t *made) {
     const int folder = below ? openat(f->lock, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : f->lock;
     const char *missing = folder >= 0 ? result_files_missing(folder, json_object_get(f->manifest, "dimensions") != NULL) : "what it made";
+    const char *kind = json_string_value(json_object_get(made, "kind"));
+    const bool is_model = kind && strcmp(kind, "hf") == 0;
     if (below && folder >= 0)
         close(folder);
-    return missing ? ctx_fail(f->ctx, AGON_ENOTFOUND, "%s%s%s: the training is done, but %s is gone; --overwrite trains anew", f->path, below ? "/" : "",
-                              below ? below : "", missing)
-                   : AGON_OK;
+    if (missing)
+        return ctx_fail(f->ctx, AGON_ENOTFOUND, "%s%s%s: the training is done, but %s is gone; --overwrite trains anew", f->path, below ? "/" : "",
+                        below ? below : "", missing);
+    char *path = below ? path_join(f->path, below) : strdup(f->path);
+    agon_status s = !path ? ctx_no_memory(f->ctx) : is_model ? check_model(f, base, path) : check_adapter(f, base, path, json_string_value(json_object_get(made, "id")));
+    s = s ? unusable(f, s, path) : s;
+    free(path);
+    return s;
 }
 
 agon_status training_folder_finish_take(training_folder *f, json_t *summary, const char *of_call, char **text) {

@@ -6,6 +6,7 @@
 #define API_TRAINING_FOLDER_H
 
 #include "base/ctx.h"
+#include "model/model.h"
 #include <jansson.h>
 
 /* Begins as {.ctx, .path, .lock = -1}; the manifest is the caller's to fill in and this folder's to free. */
@@ -44,8 +45,10 @@ AGON_MUST_CHECK agon_status training_folder_damaged(agon_ctx *ctx, agon_status s
 /* Ends it: `summary` (taken; NULL: no memory) and "done" are written. of_call, NULL or a member of the summary that is this call's and
  * stays out of the file. *text new: the whole summary. */
 AGON_MUST_CHECK agon_status training_folder_finish_take(training_folder *f, json_t *summary, const char *of_call, char **text);
-/* AGON_ENOTFOUND: the result of a training that is done is not in the folder, or (not NULL) in the one `below` it. */
-AGON_MUST_CHECK agon_status training_folder_has_result(const training_folder *f, const char *below);
+/* Whether the result of a training that is done is whole in the folder, or (not NULL) in the one `below` it. AGON_ENOTFOUND: a file is gone. Then it is read as by
+ * whoever uses it, on `base` where it is an adapter: the status of what cannot be read (an empty file, one cut short), or AGON_EMISMATCH where the adapter is not the
+ * one that `made`, the summary or its part, calls "id". */
+AGON_MUST_CHECK agon_status training_folder_has_result(const training_folder *f, const model *base, const char *below, const json_t *made);
 /* The summary of a training that an earlier call ended, with "already_done"; *text new. */
 AGON_MUST_CHECK agon_status training_folder_done(const training_folder *f, json_t *found, char **text);
 

@@ -271,9 +271,12 @@ static agon_status begin_over(training *t) {
 
 /* What an earlier call made, and how it summed it up. Only then is the state it left taken away. */
 static agon_status take_done(const training *t, json_t *found, char **summary) {
-    agon_status s = t->team.n ? AGON_OK : training_folder_has_result(&t->folder, NULL);
+    const json_t *made = json_object_get(found, "summary"), *adapters = json_object_get(made, "adapters");
+    agon_status s = t->team.n ? AGON_OK : training_folder_has_result(&t->folder, t->m->m, NULL, made);
     for (size_t i = 0; i < t->team.n && !s; i++)
-        s = training_folder_has_result(&t->folder, t->d->adapters[i]);
+        s = training_folder_has_result(&t->folder, t->m->m, t->d->adapters[i], json_array_get(adapters, i));
+    if (!s && t->partner)
+        s = training_folder_has_result(&t->folder, t->m->m, "partner", json_object_get(made, "partner"));
     if (!s)
         s = training_folder_done(&t->folder, found, summary);
     if (!s && !training_keeps_state(t)) {
