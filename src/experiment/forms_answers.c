@@ -121,7 +121,7 @@ static agon_status run_generation(forms *x, arena *memory, const adapter *a, con
 
 static agon_status critique_in(forms *x, arena *memory, const task_verdict *v, critique_form form, const char **out) {
     char *words = NULL;
-    agon_status s = critic_executable(x->l->ctx, v, form, &words);
+    agon_status s = critic_executable(x->l->ctx, v, form, false, &words);
     if (!s && !(*out = arena_copy(memory, words)))
         s = ctx_no_memory(x->l->ctx);
     free(words);

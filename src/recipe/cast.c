@@ -200,7 +200,7 @@ static agon_status write_templates(cast *c) {
  * 18: rows of the recipe train with columns that would be lost are refused, and answers whose message has the weight 0 are read and not learnt.
  * 19: the expert's labels are shared evenly over the iterations.
  * 20: a promoted version is given prose that it has not read, and is probed in all cells before it is aimed at.
- * 22: the gate waits for audits that could change its word on the labels.
+ * 22: the gate waits for audits that could change its word on the labels; the executable critic puts no "It" before clauses with a subject of their own.
  * 25: verdicts that examine a critic are asked for without its words, and a remote critic is asked several times; a full
  * critique's placebo is another's full one; a critic gives no verdict that its calibrated score thinks the less likely one.
  * 26: of a training that meets each prompt with another's answer (kto) the other has another prompt.
@@ -270,6 +270,7 @@ static agon_status begin_step(cast *c) {
     c->rules = field_int(result, "rules");
     c->actors.first_prompts = c->rules < 6;
     c->actors.first_rewordings = c->rules < 9;
+    c->actors.first_critiques = c->rules < 22;
     c->actors.first_rows = c->rules < 18;
     c->actors.critic_votes = c->rules >= 25 && backend_capabilities(c->actors.critic) & IS_REMOTE ? (size_t)c->config->critic.votes : 1;
     c->actors.first_partners = c->rules < 26;

@@ -23,18 +23,40 @@ const char *critique_form_name(critique_form form) {
     return form == CRITIQUE_FULL ? "full" : "masked";
 }
 
+/* What evidence begins with where it is a predicate: the verifiers' own verbs, and some that a user's program may begin with. */
+static const char *const predicates[] = {
+    "claims", "closes", "contains", "does", "ends", "gives", "has", "is", "leaves", "lists", "marks", "names", "offers", "opens", "puts", "repeats", "says", "starts",
+    "writes", "breaks", "can", "cannot", "fails", "forgets", "ignores", "lacks", "mentions", "misses", "must", "needs", "omits", "should", "uses", "was"};
+static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
+
+/* "says 78, but 42 + 25 = 67", "only says what it is not"; not "the word 'x' occurs", which has a subject. */
+static bool is_predicate(const char *words) {
+    words += strncmp(words, "only ", 5) == 0 ? 5 : 0;
+    const size_t n = strspn(words, lower);
+    for (size_t i = 0; i < sizeof predicates / sizeof *predicates; i++)
+        if (strlen(predicates[i]) == n && strncmp(words, predicates[i], n) == 0)
+            return true;
+    return false;
+}
+
+/* Does it begin with a word that gets a capital? "x = 3" and "f(x)" keep theirs. */
+static bool is_clause(const char *words) {
+    const size_t n = strspn(words, lower);
+    return words[n] == ' ' && (n > 1 || *words == 'a');
+}
+
 agon_status critic_executable(agon_ctx *ctx, const task_verdict *verdict, critique_form form,
-                              char **out) {
+                              bool first_words, char **out) {
     const char *words = form == CRITIQUE_FULL ? verdict->evidence : verdict->masked;
     if (verdict->outcome == OUTCOME_UNKNOWN || !words || !*words)
         return ctx_fail(ctx, AGON_EINVAL,
                         "an answer that the verifier cannot judge gives no critique");
     buffer b = {0};
     buffer_init(&b, 2 * TASK_RESPONSE_MAX);
-    /* Evidence is a predicate ("says 78, but 42 + 25 = 67"); a capital letter or digit begins a
-     * sentence of its own. */
-    if (islower((unsigned char)*words))
+    if (first_words ? islower((unsigned char)*words) != 0 : is_predicate(words))
         buffer_text(&b, "It ");
+    else if (!first_words && is_clause(words))
+        buffer_char(&b, (char)toupper((unsigned char)*words++));
     buffer_text(&b, words);
     if (!strchr(".!?", words[strlen(words) - 1]))
         buffer_char(&b, '.');

@@ -34,9 +34,11 @@ typedef enum critique_form {
 const char *critique_form_name(critique_form form); /* "full", "masked" */
 
 /* One or two sentences from a verifier's evidence, faithful by construction: "It says 78, but 42 +
- * 25 = 67." *out new; AGON_EINVAL when the verdict is unknown (there is nothing to say). */
+ * 25 = 67.", "The word 'tea' occurs although it is forbidden." first_words: as runs of before have
+ * them, "It the word 'tea' occurs ...". *out new; AGON_EINVAL when the verdict is unknown (there is
+ * nothing to say). */
 AGON_MUST_CHECK agon_status critic_executable(agon_ctx *ctx, const task_verdict *verdict,
-                                              critique_form form, char **out);
+                                              critique_form form, bool first_words, char **out);
 
 /* ---- the model critic ----------------------------------------------------------- */
 

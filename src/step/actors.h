@@ -38,6 +38,7 @@ typedef struct actors {
     bool sealed; /* the oracle of this run: verifier answers go to the ledger and nowhere else */
     bool first_prompts; /* the run began with version 1 of the critic's short prompts (critic.h) */
     bool first_rows; /* the run began when rows were read without their weights of messages (dataset_options' as_begun) */
+    bool first_critiques;  /* the run began when the executable critic put "It" before every clause */
     bool first_rewordings; /* the run began with the first check of rewordings (task.h) */
     bool first_partners; /* the run began when a prompt could meet an answer to itself (train_options' next_partner) */
     int64_t iteration;

@@ -6,7 +6,7 @@
 
 agon_status critique_words(actors *a, const answer *x, int form, char **out) {
     const task_verdict v = {.outcome = x->outcome, .evidence = (char *)x->evidence, .masked = (char *)x->masked};
-    return critic_executable(a->ctx, &v, (critique_form)form, out);
+    return critic_executable(a->ctx, &v, (critique_form)form, a->first_critiques, out);
 }
 
 static agon_status record_form(actors *a, const answer *x, int form, json_t *ids) {

@@ -89,14 +89,14 @@ static void critic__evidence_becomes_a_sentence(void **state) {
                       .evidence = "says 78, but 42 + 25 = 67",
                       .masked = "says 78, which is not the sum."};
     char *full = NULL, *masked = NULL;
-    assert_ok(ctx, critic_executable(ctx, &v, CRITIQUE_FULL, &full));
-    assert_ok(ctx, critic_executable(ctx, &v, CRITIQUE_MASKED, &masked));
+    assert_ok(ctx, critic_executable(ctx, &v, CRITIQUE_FULL, false, &full));
+    assert_ok(ctx, critic_executable(ctx, &v, CRITIQUE_MASKED, false, &masked));
     assert_string_equal(full, "It says 78, but 42 + 25 = 67.");
     assert_string_equal(masked, "It says 78, which is not the sum.");
     free(full);
     free(masked);
     v.outcome = OUTCOME_UNKNOWN;
-    assert_int_equal(critic_executable(ctx, &v, CRITIQUE_FULL, &full), AGON_EINVAL);
+    assert_int_equal(critic_executable(ctx, &v, CRITIQUE_FULL, false, &full), AGON_EINVAL);
     agon_ctx_free(ctx);
 }
 

@@ -111,7 +111,7 @@ static void check_critique(agon_ctx *ctx, const task_query *q, const char *respo
     critique_claims c;
     char *words = NULL;
     const claim_facts facts = {response, q, true, v->outcome};
-    assert_ok(ctx, critic_executable(ctx, v, (critique_form)form, &words));
+    assert_ok(ctx, critic_executable(ctx, v, (critique_form)form, false, &words));
     assert_ok(ctx, critic_check_claims(ctx, words, &facts, &c));
     for (size_t i = 0; i < c.n; i++)
         if (critique_claim_result(&c.claims[i]) == CHECK_FAILS) {
