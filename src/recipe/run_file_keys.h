@@ -70,7 +70,7 @@ KEY("critic", "lr", KEY_REAL, critic.lr, "0.0004", 1e-9, 1, "learning rate of th
 KEY("critic", "alpha", KEY_REAL, critic.alpha, "0.15", 0, 1,
     "the critic decides alone only where its error is below this ...")
 KEY("critic", "delta", KEY_REAL, critic.delta, "0.1", 0.0001, 0.5,
-    "... with this risk that the calibration was lucky")
+    "... with this risk that the calibration was lucky: of each family in each iteration, half of it for either verdict; over many the risks add up")
 KEY("critic", "least_calibration", KEY_INT, critic.least_calibration, "20", 1, 1e6,
     "judged items a family needs before its confidence counts")
 KEY("critic", "votes", KEY_INT, critic.votes, "5", 1, 64,
