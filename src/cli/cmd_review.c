@@ -121,6 +121,15 @@ static agon_status review_all(session *s) {
     return status;
 }
 
+static int import(const char *workspace, const char *reviewer, const char *path, bool json) {
+    agon_ctx *ctx = open_context("review");
+    if (!ctx)
+        return EXIT_SYSTEM;
+    int code = review_import(ctx, workspace, reviewer, path, json);
+    close_context(ctx);
+    return code;
+}
+
 static int review(const char *workspace, const char *reviewer, const char *id, const char *verdict, const char *text,
                   bool json) {
     session s = {.ctx = open_context("review"), .workspace = workspace, .reviewer = reviewer};
@@ -152,11 +161,12 @@ static int review(const char *workspace, const char *reviewer, const char *id, c
 }
 
 static int run(int argc, char **argv) {
-    const char *workspace = NULL, *reviewer = getenv("AGON_REVIEWER"), *of_answers = NULL, *id = NULL, *text = NULL, *verdict = NULL;
+    const char *workspace = NULL, *reviewer = getenv("AGON_REVIEWER"), *of_answers = NULL, *id = NULL, *text = NULL, *verdict = NULL, *file = NULL;
     bool json = false;
     const option_spec specs[] = {{.name = "--workspace", .text = &workspace}, {.name = "--reviewer", .text = &reviewer, .given = &of_answers},
                                  {.name = "--answer", .text = &id},           {.name = "--text", .text = &text},
-                                 {.name = "--json", .flag = &json},           {0}};
+                                 {.name = "--json", .flag = &json},           {.name = "--import", .text = &file},
+                                 {0}};
     size_t n;
     int code;
     if (!parse_options(&command_review, argc, argv, specs, &verdict, 1, &n, &code))
@@ -164,6 +174,10 @@ static int run(int argc, char **argv) {
     if (id ? !verdict : verdict || text)
         return usage_error(&command_review, id ? "--answer ID needs a verdict: accept, reject, A, B or skip"
                                                : "a verdict or text goes with --answer ID");
+    if (file && id)
+        return usage_error(&command_review, "--import takes its answers from the file; --answer answers one item");
+    if (file)
+        return import(workspace, reviewer, file, json);
     if (of_answers && json && !id)
         return usage_error(&command_review, "%s has no effect where --json lists what is open", of_answers);
     return review(workspace, reviewer, id, verdict, text, json);
@@ -172,7 +186,7 @@ static int run(int argc, char **argv) {
 const command command_review = {
     "review",
     "answers the run's open questions; works while it is going",
-    "review [--workspace DIR] [--reviewer NAME] [--answer ID VERDICT [--text T]] [--json]\n\n"
+    "review [--workspace DIR] [--reviewer NAME] [--answer ID VERDICT [--text T] | --import FILE] [--json]\n\n"
     "One key each: a accept (or A of a pair), b B of a pair, r reject, e edit in $VISUAL or $EDITOR, w write the answer,\n"
     "s skip, p previous, q quit. What the critique cites stands out in the answer. The run takes answers up at its next\n"
     "iteration; until then an item may be answered again. Keys are read from stdin also where it is no terminal.\n\n"
@@ -180,7 +194,9 @@ const command command_review = {
     "  --reviewer NAME  a pseudonym to record (default: $AGON_REVIEWER, else one made from this machine and user)\n"
     "  --json           the open items, and nothing else; with --answer what was recorded\n"
     "  --answer ID VERDICT  answers one item: accept, reject, skip, or for a pair A or B\n"
-    "  --text T         with --answer: the corrected or written answer\n\n"
+    "  --text T         with --answer: the corrected or written answer\n"
+    "  --import FILE    answers from JSON lines (-: stdin): {\"id\", \"verdict\", \"text\"?, \"note\"?, \"reviewer\"?, \"seconds\"?};\n"
+    "                   all lines are read before one is recorded\n\n"
     "  agon review --answer 3fa9c1 reject --text '42 + 25 = 67'",
     run,
 };

@@ -2,8 +2,13 @@
 #ifndef CLI_REVIEW_H
 #define CLI_REVIEW_H
 
+#include "agon.h"
 #include "cli/terminal.h"
 #include <jansson.h>
+
+/* review_import.c: answers from JSON lines, `path` "-" from stdin; all lines are read before one is recorded. reviewer: of lines that name none; NULL. Returns an
+ * exit code; the sentence was printed. */
+int review_import(agon_ctx *ctx, const char *workspace, const char *reviewer, const char *path, bool json);
 
 /* One open item (agon_reviews_json) with its keys; `head` stands above it. */
 void review_draw(FILE *to, const terminal *t, const json_t *item, const char *head);

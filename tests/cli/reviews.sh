@@ -84,6 +84,27 @@ done
 run 0 "$agon" review --answer "$first" reject --text mended --json
 [ "$(cat out)" = "{\"review\":\"$first\",\"verdict\":\"reject\",\"text\":\"mended\"}" ] || fail "--answer --json says something else"
 
+# Answers from a file: all lines are read before one is recorded, a bad one is named, what is recorded twice is one answer.
+inbox() { "$AGON_HELPERS/make_workspace" a.agon inbox | grep -o '"verdict":' | wc -l; }
+before=$(inbox)
+printf '{"id":"%s","verdict":"accept","note":"from the tool","seconds":12.5,"worker":7}\n\n{"id":"%s","verdikt":"accept"}\n' "$first" "$first" >answers.jsonl
+run 4 "$agon" review --workspace a.agon --import answers.jsonl
+has err "input line 3"
+[ "$(inbox)" = "$before" ] || fail "an answer was recorded though a later line is bad"
+printf '{"id":"%s","verdict":"accept"}\n{"id":"00000000","verdict":"accept"}\n' "$first" | run 3 "$agon" review --workspace a.agon --import -
+has err "input line 2"
+has err "the 1 answers before it are recorded"
+printf '{"id":"%s","verdict":"reject","text":"sixty-seven","reviewer":"berta"}\n{"id":"%s","verdict":"accept"}\n' "$first" "$first" >answers.jsonl
+run 0 "$agon" review --workspace a.agon --import answers.jsonl --reviewer carla --json
+[ "$(cat out)" = '{"recorded":2}' ] || fail "--import --json says something else"
+[ "$(inbox)" = $((before + 3)) ] || fail "the inbox has $(inbox) answers, and had $before"
+run 0 "$AGON_HELPERS/make_workspace" a.agon inbox
+has out '"reviewer":"berta"'
+has out '"reviewer":"carla"'
+has out '"text":"sixty-seven"'
+run 2 "$agon" review --workspace a.agon --import answers.jsonl --answer "$first" accept
+run 3 "$agon" review --workspace a.agon --import nowhere.jsonl
+
 # A held-out answer is judged, and nothing is written in its place.
 run 0 "$AGON_HELPERS/make_workspace" b.agon held-out
 item=$("$agon" review --workspace b.agon --json | sed 's/^\[{"id":"\([0-9a-f]*\)".*/\1/')
