@@ -63,6 +63,8 @@ agon_status aim_keep_clear(cast *c, aim *a) {
     agon_status s = AGON_OK;
     if (c->rules < 13)
         contamination_compare_tokens(a->held_out);
+    if (c->rules < 21)
+        contamination_know_tasks_alone(a->held_out);
     for (size_t i = 0; i < GATE_MAX_SUITES && !s; i++)
         s = keep_clear_of_suite(c->actors.ctx, a, c->suites[i]);
     for (size_t i = 0; c->text && i < perplexity_n_documents(c->text) && !s; i++)

@@ -200,6 +200,8 @@ static agon_status write_templates(cast *c) {
  * 18: rows of the recipe train with columns that would be lost are refused, and answers whose message has the weight 0 are read and not learnt.
  * 19: the expert's labels are shared evenly over the iterations.
  * 20: a promoted version is given prose that it has not read, and is probed in all cells before it is aimed at.
+ * 21: all that is trained on, also people's answers and what comes again, is compared with held-out generated queries, by task and by whole wording; before,
+ * new answers of the learner alone were, by task.
  * 22: the gate waits for audits that could change its word on the labels; the executable critic puts no "It" before clauses with a subject of their own.
  * 25: verdicts that examine a critic are asked for without its words, and a remote critic is asked several times; a full
  * critique's placebo is another's full one; a critic gives no verdict that its calibrated score thinks the less likely one.

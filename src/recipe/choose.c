@@ -39,6 +39,7 @@ static agon_status make_example(cast *c, const query *q, const answer *chosen, c
                                                                           : "sft",
                    .origin = origin,
                    .prompt = q->text,
+                   .identity = q->identity,
                    .chosen = chosen->text,
                    .rejected = rejected ? rejected->text : NULL,
                    .chosen_cut = choose_is_cut(c, chosen),
@@ -51,20 +52,6 @@ static agon_status make_example(cast *c, const query *q, const answer *chosen, c
                   : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for examples");
 }
 
-/* The same task as an evaluation query, or an n-gram in common with an evaluation text. */
-static agon_status is_held_out(cast *c, const aim *a, const query *q, const char *response, bool *hit) {
-    task_query t = {0};
-    agon_status s = query_task(&c->actors, q, &t);
-    if (!s)
-        s = contamination_has_query(c->actors.ctx, a->held_out, &t, hit);
-    if (!s && !*hit)
-        s = contamination_has_text(c->actors.ctx, a->held_out, q->text, hit);
-    if (!s && !*hit)
-        s = contamination_has_text(c->actors.ctx, a->held_out, response, hit);
-    task_query_free(&t);
-    return s;
-}
-
 static agon_status text_is_held_out(cast *c, const aim *a, const example *e, bool *hit) {
     const char *texts[] = {e->prompt, e->chosen, e->rejected};
     agon_status s = AGON_OK;
@@ -75,21 +62,26 @@ static agon_status text_is_held_out(cast *c, const aim *a, const example *e, boo
     return s;
 }
 
+agon_status choose_is_held_out(cast *c, const aim *a, const example *e, bool *hit) {
+    *hit = c->rules >= 21 && e->identity && contamination_has_identity(a->held_out, e->identity);
+    return *hit ? AGON_OK : text_is_held_out(c, a, e, hit);
+}
+
 agon_status choose_check(cast *c, const aim *a, const example_list *l, bool *contaminated) {
     agon_status s = AGON_OK;
     *contaminated = false;
     for (size_t i = 0; i < l->n && !*contaminated && !s; i++)
-        s = text_is_held_out(c, a, &l->items[i], contaminated);
+        s = choose_is_held_out(c, a, &l->items[i], contaminated);
     return s;
 }
 
-/* Leaves out what shares text with an evaluation: people's answers and documents are not above that. */
+/* Leaves out what shares a task or text with an evaluation: people's answers and documents are not above that. */
 static agon_status drop_held_out(cast *c, const aim *a, example_list *l, choice *report) {
     size_t kept = 0;
     agon_status s = AGON_OK;
     for (size_t i = 0; i < l->n && !s; i++) {
         bool hit = false;
-        s = text_is_held_out(c, a, &l->items[i], &hit);
+        s = choose_is_held_out(c, a, &l->items[i], &hit);
         report->dropped_contaminated += hit;
         if (!hit)
             l->items[kept++] = l->items[i];
@@ -132,15 +124,14 @@ static agon_status take(cast *c, const aim *a, const query_list *queries, const 
         report->dropped_cap++;
         return AGON_OK;
     }
-    agon_status s = is_held_out(c, a, q, x->text, &held_out);
-    if (!s && rejected && !held_out)
-        s = contamination_has_text(c->actors.ctx, a->held_out, rejected->text, &held_out);
+    agon_status s = make_example(c, q, x, rejected, label, "new", &e);
+    if (!s && !(held_out = contamination_has_identity(a->held_out, q->identity)))
+        s = text_is_held_out(c, a, &e, &held_out);
     if (!s && held_out)
         report->dropped_contaminated++;
     if (s || held_out)
         return s;
-    s = make_example(c, q, x, rejected, label, "new", &e);
-    if (!s && e.n_tokens > room) {
+    if (e.n_tokens > room) {
         report->dropped_floor++;
         return AGON_OK;
     }
@@ -185,14 +176,21 @@ static agon_status choose_real(cast *c, const query_list *queries, const answer_
     return s;
 }
 
-/* Earlier examples: real ones always come again (they are the floor), the rest up to its share. */
-static agon_status take_replay(cast *c, const example_list *earlier, bool real, int64_t room, example_list *out,
+/* Earlier examples: real ones always come again (they are the floor; drop_held_out comes after them), the rest up to its share. What is held out now may
+ * not have been when they were chosen. */
+static agon_status take_replay(cast *c, const aim *a, const example_list *earlier, bool real, int64_t room, example_list *out,
                                choice *report) {
     agon_status s = AGON_OK;
     for (size_t i = earlier->n; i-- > 0 && !s;) { /* the latest first */
         example e = earlier->items[i];
         bool was_real = strcmp(e.origin, "real") == 0;
         if (was_real != real || (!real && report->replay_tokens + e.n_tokens > room))
+            continue;
+        bool held_out = false;
+        if (!real && c->rules >= 21)
+            s = choose_is_held_out(c, a, &e, &held_out);
+        report->dropped_contaminated += held_out;
+        if (s || held_out)
             continue;
         if (!real)
             e.origin = "replay";
@@ -246,7 +244,7 @@ agon_status choose_examples(cast *c, const aim *a, const query_list *queries, co
     if (!s)
         s = choose_real(c, queries, answers, from, out);
     if (!s)
-        s = take_replay(c, earlier, true, 0, out, report);
+        s = take_replay(c, a, earlier, true, 0, out, report);
     if (!s)
         s = drop_held_out(c, a, out, report);
     report->n_real = out->n;
@@ -256,7 +254,7 @@ agon_status choose_examples(cast *c, const aim *a, const query_list *queries, co
     int64_t total = floor > 0 ? (int64_t)((double)report->real_tokens / floor) : INT64_MAX / 4;
     int64_t left = total - report->real_tokens, share = (int64_t)(replay * (double)total);
     if (!s) /* a large replay_share may not eat into the floor either */
-        s = take_replay(c, earlier, false, share < left ? share : left, out, report);
+        s = take_replay(c, a, earlier, false, share < left ? share : left, out, report);
     if (!s)
         s = take_new(c, a, queries, answers, from, room_for_new(c, report, left - report->replay_tokens), &k, out, report);
     caps_free(&k);
@@ -341,7 +339,7 @@ agon_status choose_pairs(cast *c, const aim *a, const query_list *queries, const
     int64_t total = floor > 0 ? (int64_t)((double)report->real_tokens / floor) : INT64_MAX / 4;
     int64_t left = total - report->real_tokens, share = (int64_t)(replay * (double)total);
     if (!s)
-        s = take_replay(c, &pairs, false, share < left ? share : left, out, report);
+        s = take_replay(c, a, &pairs, false, share < left ? share : left, out, report);
     if (!s)
         s = new_pairs(c, a, queries, answers, from, preferences, from_preference, room_for_new(c, report, left - report->replay_tokens), &k, out, report);
     example_list_free(&pairs);

@@ -30,7 +30,9 @@ AGON_MUST_CHECK agon_status prose_examples(cast *c, size_t documents, size_t n_r
 AGON_MUST_CHECK agon_status choose_examples(cast *c, const aim *a, const query_list *queries, const answer_list *answers,
                                             size_t from_answer, const example_list *earlier, example_list *out,
                                             choice *report);
-/* For the gate's G7, of what was chosen: does an example share text with an evaluation? */
+/* Does it answer the task of an evaluation query, whatever its wording, or share text with an evaluation? In runs begun before rules 21: text alone. */
+AGON_MUST_CHECK agon_status choose_is_held_out(cast *c, const aim *a, const example *e, bool *hit);
+/* For the gate's G7, of what was chosen: is one of them held out? */
 AGON_MUST_CHECK agon_status choose_check(cast *c, const aim *a, const example_list *l, bool *contaminated);
 /* The same for objectives that learn from pairs of answers to one query: what people wrote against what failed (real), reviewers' preferences from
  * from_preference on, and what passed against what failed (new), earlier pairs (replay); the same floor, shares and caps. Counted are the

@@ -150,19 +150,17 @@ static bool has(const arm *a, const char *prompt, const char *chosen) {
     return false;
 }
 
-/* Takes answer x unless it is there already, is longer than *room or shares text with an evaluation. */
+/* Takes answer x unless it is there already, is longer than *room or held out. */
 static agon_status offer(loop *l, arm *a, const answer *x, int64_t *room, bool *taken) {
     const query *q = &l->queries.items[x->query];
-    example e = {.objective = "sft", .origin = "new", .prompt = q->text, .chosen = x->text, .chosen_cut = choose_is_cut(l->c, x), .texts = {q->id}, .n_texts = 1};
+    example e = {.objective = "sft", .origin = "new", .prompt = q->text, .identity = q->identity, .chosen = x->text, .chosen_cut = choose_is_cut(l->c, x), .texts = {q->id}, .n_texts = 1};
     bool held_out = false;
     if (has(a, q->text, x->text))
         return AGON_OK;
     agon_status s = example_count_tokens(&l->c->actors, x->text, !e.chosen_cut, &e.n_tokens);
     if (s || e.n_tokens > *room)
         return s;
-    s = contamination_has_text(l->c->actors.ctx, l->aim.held_out, q->text, &held_out);
-    if (!s && !held_out)
-        s = contamination_has_text(l->c->actors.ctx, l->aim.held_out, x->text, &held_out);
+    s = choose_is_held_out(l->c, &l->aim, &e, &held_out);
     if (s || held_out)
         return s;
     *taken = true;

@@ -12,6 +12,7 @@ typedef struct example {
     const char *prompt;             /* the user's message, or raw text */
     const char *chosen, *rejected;  /* the answer; rejected NULL where there is no pair */
     const json_t *row;              /* a row as the trainer reads it, instead of these three; NULL */
+    const char *identity;           /* of the task that is answered (task_identity); NULL: none is known. No part of its record */
     bool raw;                       /* text as it is, no chat template */
     bool chosen_cut, rejected_cut;  /* cut off before its end: none is learnt */
     const char *labels[EXAMPLE_MAX_SOURCES], *texts[EXAMPLE_MAX_SOURCES];

@@ -2,7 +2,7 @@
  *
  * Free texts: any shared 13-gram of lower-cased white-space tokens, an 8-gram for items of fewer than 26 tokens; the same text but for case, blanks and
  * punctuation (text_normal_form), which is all that hits an item of fewer than 8 tokens ("Yes." must not clear a corpus). Generated queries: equal
- * task_identity. */
+ * task_identity, or the same wording but for case and blanks; their punctuation counts, since 3 + 4 is not 3 - 4. */
 #include <stdlib.h>
 #include <string.h>
 #include "base/ctx.h"
@@ -19,7 +19,8 @@ enum {
 
 struct contamination {
     bool tokens_alone; /* as in runs begun before rules 13 */
-    hash_set long_grams, short_grams, whole_texts, normal_forms, identities;
+    bool tasks_alone;  /* as in runs begun before rules 21 */
+    hash_set long_grams, short_grams, whole_texts, normal_forms, identities, wordings;
     hash_set common; /* 8-grams of the user's rows whose words are template */
 };
 
@@ -39,6 +40,7 @@ void contamination_free(contamination *c) {
     set_free(&c->whole_texts);
     set_free(&c->normal_forms);
     set_free(&c->identities);
+    set_free(&c->wordings);
     set_free(&c->common);
     free(c);
 }
@@ -47,13 +49,39 @@ void contamination_compare_tokens(contamination *c) {
     c->tokens_alone = true;
 }
 
+void contamination_know_tasks_alone(contamination *c) {
+    c->tasks_alone = true;
+}
+
+static uint64_t hash_of(const char *text) {
+    uint64_t out;
+    hash256 h = hash_text(text);
+    memcpy(&out, h.bytes, sizeof out);
+    return out;
+}
+
 static agon_status normal_hash(agon_ctx *ctx, const char *text, uint64_t *out) {
     char *normal = NULL;
     agon_status status = text_normal_form(ctx, text, &normal);
     if (status != AGON_OK)
         return status;
-    hash256 h = hash_text(normal);
-    memcpy(out, h.bytes, sizeof *out);
+    *out = hash_of(normal);
+    free(normal);
+    return AGON_OK;
+}
+
+/* Of the normalised text without its blanks. */
+static agon_status wording_hash(agon_ctx *ctx, const char *text, uint64_t *out) {
+    char *normal = NULL;
+    size_t n = 0;
+    agon_status status = text_normalise(ctx, text, &normal);
+    if (status != AGON_OK)
+        return status;
+    for (size_t i = 0; normal[i]; i++)
+        if (normal[i] != ' ')
+            normal[n++] = normal[i];
+    normal[n] = '\0';
+    *out = hash_of(normal);
     free(normal);
     return AGON_OK;
 }
@@ -159,6 +187,11 @@ agon_status contamination_has_text(agon_ctx *ctx, const contamination *c, const 
         status = normal_hash(ctx, text, &hash);
         *hit = status == AGON_OK && set_has(&c->normal_forms, hash);
     }
+    if (status == AGON_OK && !*hit && c->wordings.n > 0) {
+        uint64_t hash = 0;
+        status = wording_hash(ctx, text, &hash);
+        *hit = status == AGON_OK && set_has(&c->wordings, hash);
+    }
     tokens_free(&t);
     return status;
 }
@@ -167,8 +200,7 @@ static agon_status identity_hash(agon_ctx *ctx, const task_query *query, uint64_
     char *identity = task_identity(query);
     if (!identity)
         return ctx_fail(ctx, AGON_ENOMEM, "memory for a task's identity is exhausted");
-    hash256 h = hash_text(identity);
-    memcpy(out, h.bytes, sizeof *out);
+    *out = hash_of(identity);
     free(identity);
     return AGON_OK;
 }
@@ -182,7 +214,15 @@ agon_status contamination_add_query(agon_ctx *ctx, contamination *c, const task_
     agon_status status = identity_hash(ctx, query, &hash);
     if (status == AGON_OK)
         status = set_add(ctx, &c->identities, hash);
-    return status == AGON_OK && is_user(query) ? add_text(ctx, c, query->text, &c->common) : status;
+    if (status == AGON_OK && is_user(query))
+        return add_text(ctx, c, query->text, &c->common);
+    if (status == AGON_OK && !c->tasks_alone)
+        status = wording_hash(ctx, query->text, &hash);
+    return status == AGON_OK && !c->tasks_alone ? set_add(ctx, &c->wordings, hash) : status;
+}
+
+bool contamination_has_identity(const contamination *c, const char *identity) {
+    return set_has(&c->identities, hash_of(identity));
 }
 
 agon_status contamination_has_query(agon_ctx *ctx, const contamination *c, const task_query *query, bool *hit) {

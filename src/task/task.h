@@ -163,19 +163,24 @@ AGON_MUST_CHECK agon_status dedup_add(agon_ctx *ctx, dedup *d, const char *text)
 AGON_MUST_CHECK agon_status text_jaccard(agon_ctx *ctx, const char *a, const char *b, size_t n, double *out);
 
 /* Evaluation items that training may not contain: free texts by shared 13-grams (8-grams for items of fewer than 26 tokens) and by equal normal forms,
- * generated queries by task_identity (their wording is a template, which training shares by design). */
+ * generated queries by task_identity and by their whole wording (parts of it are a template, which training shares by design). */
 typedef struct contamination contamination;
 AGON_MUST_CHECK agon_status contamination_new(agon_ctx *ctx, contamination **out);
 void contamination_free(contamination *c);
 /* For runs begun before rules 13, before anything is added: no normal forms; an item of fewer than 8 tokens is hit only by the same tokens. */
 void contamination_compare_tokens(contamination *c);
+/* For runs begun before rules 21, before anything is added: no text is hit by the wording of a generated query. */
+void contamination_know_tasks_alone(contamination *c);
 /* Before the queries of a user's file are added: words in an 8-gram that more than 20 of its rows share (of a smaller file a tenth, more than three), such
  * as an instruction before each, are its template and no trace of any row. rows [n_rows] texts. */
 AGON_MUST_CHECK agon_status contamination_leave_template(agon_ctx *ctx, contamination *c, const char *const *rows, size_t n_rows);
 AGON_MUST_CHECK agon_status contamination_add_text(agon_ctx *ctx, contamination *c, const char *text);
 AGON_MUST_CHECK agon_status contamination_add_query(agon_ctx *ctx, contamination *c, const task_query *query);
-/* *hit: `text` (a query, or query and response) shares an n-gram with a free text, or its normal form. */
+/* *hit: `text` (a query, or query and response) shares an n-gram with a free text, or its normal form; or is the wording of a generated query, but for case
+ * and blanks. */
 AGON_MUST_CHECK agon_status contamination_has_text(agon_ctx *ctx, const contamination *c, const char *text, bool *hit);
+/* Is the task of this task_identity an evaluation item? */
+bool contamination_has_identity(const contamination *c, const char *identity);
 /* *hit: the same task is an evaluation item; queries of family "user" are compared by text too. */
 AGON_MUST_CHECK agon_status contamination_has_query(agon_ctx *ctx, const contamination *c,
                                                     const task_query *query, bool *hit);

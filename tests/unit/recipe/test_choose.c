@@ -338,6 +338,63 @@ static void choose__what_is_held_out__is_left_out_of_real_data_and_pairs(void **
     }
 }
 
+/* A held-out task is known whatever its words and blanks, and whoever answered it: in what people wrote, in what comes again, and by the gate. In runs
+ * begun before rules 21 only new answers of the learner's were. */
+static void choose__a_held_out_task__is_known_by_itself(void **state) {
+    (void)state;
+    for (int64_t rules = 20; rules <= 21; rules++)
+        for (int pairs = 0; pairs < 2; pairs++) {
+            bench *b = bench_new();
+            const query *held_out = &b->x->queries.items[PER_CELL], *other = NULL;
+            task_query q = {0}, reworded = {0};
+            bool contaminated = false, hit = false;
+            b->cast.rules = rules;
+            for (size_t i = PER_CELL + 1; i < 2 * PER_CELL; i++)
+                if (strcmp(b->x->queries.items[i].identity, held_out->identity) != 0)
+                    other = &b->x->queries.items[i];
+            assert_non_null(other);
+            assert_ok(b->x->ctx, aim_keep_clear(&b->cast, &b->aim));
+            assert_ok(b->x->ctx, query_task(&b->x->actors, held_out, &q));
+            assert_ok(b->x->ctx, task_variation(b->x->ctx, &q, PERTURBATION_PARAPHRASE, "In quite other words, what is it?", &reworded));
+            assert_ok(b->x->ctx, contamination_add_query(b->x->ctx, b->aim.held_out, &reworded));
+            add(b, PER_CELL, "response", OUTCOME_FAIL, "wrong 1");
+            add(b, PER_CELL, "demonstration", OUTCOME_PASS, "written 1");
+            add(b, (size_t)(other - b->x->queries.items), "response", OUTCOME_FAIL, "wrong 2");
+            add(b, (size_t)(other - b->x->queries.items), "demonstration", OUTCOME_PASS, "written 2");
+            const example again = {.objective = "sft", .origin = "new", .prompt = held_out->text, .identity = held_out->identity, .chosen = "again",
+                                   .rejected = pairs ? "worse" : NULL, .n_tokens = 1},
+                          spaced = {.objective = "sft", .origin = "new", .prompt = "in quite  other words,\nwhat is it ?", .chosen = "spaced",
+                                    .rejected = pairs ? "worse" : NULL, .n_tokens = 1};
+            assert_ok(b->x->ctx, example_add(&b->cast, &b->earlier, &again));
+            assert_ok(b->x->ctx, example_add(&b->cast, &b->earlier, &spaced));
+            b->config->build.replay_share = 1;
+            (pairs ? choose_of_pairs : choose)(b);
+            assert_int_equal(b->out.n, rules == 20 ? 4 : 1);
+            assert_string_equal(b->out.items[rules == 20].chosen, "written 2");
+            assert_string_equal(b->out.items[rules == 20].identity, other->identity);
+            assert_int_equal(b->report.dropped_contaminated, rules == 20 ? 0 : 3);
+            assert_int_equal(b->report.n_real, rules == 20 ? 2 : 1);
+            assert_int_equal(b->report.replay_tokens, rules == 20 ? 2 : 0);
+            /* What was chosen passes the gate; each of the three does not. */
+            assert_ok(b->x->ctx, choose_check(&b->cast, &b->aim, &b->out, &contaminated));
+            assert_false(contaminated);
+            const example written = {.objective = "sft", .origin = "real", .prompt = "in words of nobody's", .identity = held_out->identity, .chosen = "written 1"},
+                          *const each[] = {&again, &spaced, &written};
+            for (size_t i = 0; i < 3; i++) {
+                b->out.n = 0;
+                assert_ok(b->x->ctx, example_add(&b->cast, &b->out, each[i]));
+                assert_ok(b->x->ctx, choose_check(&b->cast, &b->aim, &b->out, &contaminated));
+                assert_int_equal(contaminated, rules == 21);
+            }
+            /* A text beside it is none. */
+            assert_ok(b->x->ctx, contamination_has_text(b->x->ctx, b->aim.held_out, "In quite other words, what is that?", &hit));
+            assert_false(hit);
+            task_query_free(&q);
+            task_query_free(&reworded);
+            bench_free(b);
+        }
+}
+
 /* What the gate asks of a training set: no text of any side is an evaluation's. */
 static void choose__check__reads_every_text(void **state) {
     (void)state;
@@ -572,6 +629,7 @@ int main(void) {
         cmocka_unit_test(choose__what_is_cut_off__has_no_end),
         cmocka_unit_test(choose__what_is_held_out__is_left_out),
         cmocka_unit_test(choose__what_is_held_out__is_left_out_of_real_data_and_pairs),
+        cmocka_unit_test(choose__a_held_out_task__is_known_by_itself),
         cmocka_unit_test(choose__check__reads_every_text),
         cmocka_unit_test(loop_gate__books__are_labels_and_examples),
         cmocka_unit_test(choose__replay__is_the_latest_up_to_its_share),
