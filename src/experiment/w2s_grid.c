@@ -84,29 +84,33 @@ static agon_status take_scores(const w2s_grid *g, size_t family, w2s_scores *out
     return AGON_OK;
 }
 
-static agon_status make_room(w2s_grid *g) {
-    size_t n = g->w->l->n_seeds * g->n_families;
+/* Chooses the conditions; *n_first of them are of the first level. */
+static agon_status make_room(w2s_grid *g, size_t *n_first) {
+    size_t n = g->w->l->n_seeds * g->n_families, first = 0;
     g->x = calloc(n * g->n_conditions + 1, sizeof *g->x);
     bool fine = g->x != NULL;
     g->n_chosen = 0;
     for (size_t k = 0; k < g->n_conditions; k++) {
-        if (k >= g->n_first && (w2s_left_out(g->w->l, g->name(k)) || (g->applies && !g->applies(g, k))))
+        if ((k >= g->n_first && w2s_left_out(g->w->l, g->name(k))) || (g->applies && !g->applies(g, k)))
             continue;
+        first += k < g->n_first;
         g->chosen[g->n_chosen++] = k;
         for (size_t i = 0; i < n && fine; i++)
             fine = (g->x[i * g->n_conditions + k] = malloc(g->n_values * sizeof **g->x)) != NULL;
     }
+    *n_first = first;
     return fine ? AGON_OK : ctx_fail(g->w->l->ctx, AGON_ENOMEM, "out of memory");
 }
 
 agon_status w2s_grid_run(w2s_grid *g, w2s_scores *out) {
-    agon_status s = make_room(g);
+    size_t first = 0;
+    agon_status s = make_room(g, &first);
     if (!s)
-        s = run_level(g, 0, g->n_first);
+        s = run_level(g, 0, first);
     if (!s && g->between)
         g->between(g);
     if (!s)
-        s = run_level(g, g->n_first, g->n_chosen);
+        s = run_level(g, first, g->n_chosen);
     for (size_t f = 0; f < g->n_families && !s; f++)
         s = take_scores(g, f, &out[f]);
     return s;

@@ -5,6 +5,8 @@
  *   weak       the weak model on the supervisor's part with the truth; its P(class) of the student's part, which it has not seen, are the weak labels
  *   ceiling    the strong model on the student's part with the truth
  *   students   the strong model there on the weak labels, as they are or as a condition below makes them; naive-weak: the weak model
+ *   panel      the supervisor and two more like it, each with its own start and order: their majority or mean teaches a student, and knows no more
+ *              truth than the supervisor's part has. One that is trained there as long as all three says what the training alone is worth
  *   untrained  the strong model as it is: what it says without any label
  *
  * Every student starts from the same weights and takes the same number of steps, so that conditions with fewer items differ in what they saw, not
@@ -44,7 +46,7 @@ typedef struct own_rows {
     char identity[HASH_HEX_SIZE];
 } own_rows;
 
-typedef enum label_source { TRUTH, SOFT, HARD, CONFIDENT, RANDOM, MATCHED, SHUFFLED, UNTRAINED } label_source;
+typedef enum label_source { TRUTH, TRUTH_AGAIN, TRUTH_LONG, SOFT, HARD, CONFIDENT, RANDOM, MATCHED, SHUFFLED, MAJORITY, MEAN, LONG, UNTRAINED } label_source;
 
 typedef struct condition {
     const char *name;
@@ -58,6 +60,9 @@ typedef struct condition {
 static const condition conditions[] = {
     {"weak", TRUTH, WEAK_MODEL, W2S_SUPERVISOR, 0, "choices", {0}},
     {"ceiling", TRUTH, STRONG_MODEL, W2S_STUDENT, 0, "choices", {0}},
+    {"weak-2", TRUTH_AGAIN, WEAK_MODEL, W2S_SUPERVISOR, 0, "choices", {0}},
+    {"weak-3", TRUTH_AGAIN, WEAK_MODEL, W2S_SUPERVISOR, 0, "choices", {0}},
+    {"weak-long", TRUTH_LONG, WEAK_MODEL, W2S_SUPERVISOR, 0, "choices", {0}},
     /* the first level ends here: what follows needs its labels */
     {"naive", SOFT, STRONG_MODEL, W2S_STUDENT, 0, "choices", {0}},
     {"naive-weak", SOFT, WEAK_MODEL, W2S_STUDENT, 0, "choices", {0}},
@@ -71,13 +76,35 @@ static const condition conditions[] = {
     {"random-50", RANDOM, STRONG_MODEL, W2S_STUDENT, 0.5, "choices", {0}},
     {"matched-flips", MATCHED, STRONG_MODEL, W2S_STUDENT, 0, "choices", {0}},
     {"shuffled", SHUFFLED, STRONG_MODEL, W2S_STUDENT, 0, "choices", {0}},
+    {"ensemble-majority", MAJORITY, STRONG_MODEL, W2S_STUDENT, 0, "choices", {0}},
+    {"ensemble-mean", MEAN, STRONG_MODEL, W2S_STUDENT, 0, "choices", {0}},
+    {"naive-long", LONG, STRONG_MODEL, W2S_STUDENT, 0, "choices", {0}},
     {"untrained", UNTRAINED, STRONG_MODEL, W2S_STUDENT, 0, NULL, {0}},
 };
-enum { N_CONDITIONS = sizeof conditions / sizeof *conditions, N_FIRST = 2, WEAK = 0, CEILING = 1 };
+enum { N_CONDITIONS = sizeof conditions / sizeof *conditions, WEAK = 0, CEILING = 1, WEAK_2 = 2, WEAK_LONG = 4, N_FIRST, N_PANEL = 3 };
+static const size_t panel[N_PANEL] = {WEAK, WEAK_2, WEAK_2 + 1};
 _Static_assert((int)N_CONDITIONS <= (int)W2S_MAX_CONDITIONS, "too many conditions");
 
 static bool needs_two_classes(const condition *k) {
     return k->objective && strcmp(k->objective, "choices-confidence") == 0;
+}
+
+/* Does a student learn from labels of this source? */
+static bool teaches(const lab *l, label_source source) {
+    for (size_t k = N_FIRST; k < N_CONDITIONS; k++)
+        if (conditions[k].source == source && !w2s_left_out(l, conditions[k].name))
+            return true;
+    return false;
+}
+
+/* Further labellers are trained for their students. */
+static bool is_trained(const own_rows *x, const condition *k) {
+    const lab *l = x->w.l;
+    if (k->source == TRUTH_AGAIN)
+        return teaches(l, MAJORITY) || teaches(l, MEAN);
+    if (k->source == TRUTH_LONG)
+        return teaches(l, LONG);
+    return (k->source == TRUTH || !w2s_left_out(l, k->name)) && (x->table.n_classes == 2 || !needs_two_classes(k));
 }
 
 /* ---- options --------------------------------------------------------------------------------------------------- */
@@ -215,14 +242,29 @@ static void put_certain(const int *class, size_t n, size_t n_classes, double *la
         labels[i] = (size_t)class[i / n_classes] == i % n_classes;
 }
 
-/* What a student's condition makes of the supervisor's labels. */
-static agon_status make_weak(const own_rows *x, agon_ctx *ctx, size_t seed, const condition *k, const double *weak, double *labels, double *weights) {
+/* Of P(class) of n rows of the student's part and the test, from row `from` on, what supervises this condition says: the supervisor, all three of the panel,
+ * or the one that was trained as long as they. p [n, classes]. */
+static void supervise(const w2s_grid *g, size_t seed, const condition *k, size_t from, size_t n, double *p) {
+    const own_rows *x = g->arg;
+    const size_t K = x->table.n_classes;
+    double said[N_PANEL * MAX_CLASSES];
+    if (k->source != MAJORITY && k->source != MEAN) {
+        memcpy(p, w2s_grid_result(g, seed, 0, k->source == LONG ? WEAK_LONG : WEAK) + from * K, n * K * sizeof *p);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t e = 0; e < N_PANEL; e++)
+            memcpy(said + e * K, w2s_grid_result(g, seed, 0, panel[e]) + (from + i) * K, K * sizeof *said);
+        (k->source == MAJORITY ? w2s_majority : w2s_mean)(said, N_PANEL, K, p + i * K);
+    }
+}
+
+/* What a student's condition makes of its supervisor's labels [n, classes], in place. */
+static agon_status make_weak(const own_rows *x, agon_ctx *ctx, size_t seed, const condition *k, double *labels, double *weights) {
     const size_t n = x->table.n_parts[W2S_STUDENT], K = x->table.n_classes;
     const uint64_t draw = lab_seed(x->w.l, seed, "%s", k->name);
     weak_labels l;
-    agon_status s = weak_labels_new(x, ctx, seed, weak, &l);
-    if (!s)
-        memcpy(labels, weak, n * K * sizeof *labels);
+    agon_status s = weak_labels_new(x, ctx, seed, labels, &l);
     if (!s && k->source == HARD)
         put_certain(l.said, n, K, labels);
     if (!s && k->source == CONFIDENT)
@@ -243,13 +285,17 @@ static agon_status make_weak(const own_rows *x, agon_ctx *ctx, size_t seed, cons
 /* ---- works ----------------------------------------------------------------------------------------------------- */
 
 static size_t steps_of(const own_rows *x, const condition *k) {
-    return x->epochs[k->model] * x->table.n_parts[k->part] / x->w.batch;
+    return (k->source == TRUTH_LONG ? N_PANEL : 1) * (x->epochs[k->model] * x->table.n_parts[k->part] / x->w.batch);
+}
+
+static bool knows_truth(const condition *k) {
+    return k->source == TRUTH || k->source == TRUTH_AGAIN || k->source == TRUTH_LONG;
 }
 
 static agon_status learn(const own_rows *x, agon_ctx *ctx, size_t seed, const condition *k, const double *labels, const double *weights, adapter **out) {
     char alpha[32];
     lab_training how = {.objective = k->objective, .steps = steps_of(x, k), .batch = x->w.batch, .lr = x->lr[k->model],
-                        .seed = lab_seed(x->w.l, seed, "order")};
+                        .seed = k->source == TRUTH_AGAIN ? lab_seed(x->w.l, seed, "order %s", k->name) : lab_seed(x->w.l, seed, "order")};
     size_t n = 0;
     for (; n < 3 && k->settings[n]; n++)
         how.settings[n] = k->settings[n];
@@ -267,16 +313,19 @@ static agon_status train_condition(const w2s_grid *g, agon_ctx *ctx, size_t seed
     const size_t n = t->n_parts[k->part], n_student = t->n_parts[W2S_STUDENT], K = t->n_classes;
     double *labels = malloc(n * K * sizeof *labels), *weights = malloc(n * sizeof *weights);
     adapter *a = NULL;
+    (void)family;
     agon_status s = labels && weights ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < n && !s; i++)
         weights[i] = 1;
     for (size_t i = 0; i < n_student * K; i++)
         p[i] = NAN;
-    if (!s && k->source != TRUTH && k->source != UNTRAINED)
-        s = make_weak(x, ctx, seed, k, w2s_grid_result(g, seed, family, WEAK), labels, weights);
+    if (!s && !knows_truth(k) && k->source != UNTRAINED) {
+        supervise(g, seed, k, 0, n_student, labels);
+        s = make_weak(x, ctx, seed, k, labels, weights);
+    }
     if (!s && k->source != UNTRAINED) /* rows have their truth */
-        s = learn(x, ctx, seed, k, k->source == TRUTH ? NULL : labels, weights, &a);
-    if (!s && number == WEAK)
+        s = learn(x, ctx, seed, k, knows_truth(k) ? NULL : labels, weights, &a);
+    if (!s && k->part == W2S_SUPERVISOR)
         s = w2s_reader_ask(x->readers[k->model], x->w.l, ctx, a, t, w2s_table_part(t, seed, W2S_STUDENT), n_student, p);
     if (!s)
         s = w2s_reader_ask(x->readers[k->model], x->w.l, ctx, a, t, w2s_table_part(t, seed, W2S_TEST), x->w.n_test, p + n_student * K);
@@ -291,8 +340,7 @@ static const char *name_of(size_t number) {
 }
 
 static bool applies(const w2s_grid *g, size_t number) {
-    const own_rows *x = g->arg;
-    return x->table.n_classes == 2 || !needs_two_classes(&conditions[number]);
+    return is_trained(g->arg, &conditions[number]);
 }
 
 static bool right(const w2s_grid *g, size_t seed, size_t family, const double *result, size_t j) {
@@ -359,10 +407,12 @@ static void warn(const w2s_grid *g) {
 static agon_status imitation_json(const w2s_grid *g, size_t seed, size_t number, json_t **out) {
     const own_rows *x = g->arg;
     const size_t n = x->w.n_test, K = x->table.n_classes, *which = w2s_table_part(&x->table, seed, W2S_TEST);
-    const double *weak = of_test(x, w2s_grid_result(g, seed, 0, WEAK)), *p = of_test(x, w2s_grid_result(g, seed, 0, number));
+    const double *p = of_test(x, w2s_grid_result(g, seed, 0, number));
     int *all = malloc(3 * n * sizeof *all);
-    double *confidence = malloc(n * sizeof *confidence);
-    agon_status s = all && confidence ? AGON_OK : ctx_fail(x->w.l->ctx, AGON_ENOMEM, "out of memory");
+    double *confidence = malloc(n * sizeof *confidence), *weak = malloc(n * K * sizeof *weak);
+    agon_status s = all && confidence && weak ? AGON_OK : ctx_fail(x->w.l->ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        supervise(g, seed, &conditions[number], x->table.n_parts[W2S_STUDENT], n, weak);
     for (size_t i = 0; i < n && !s; i++) {
         all[i] = (int)w2s_likeliest(weak + i * K, K);
         all[n + i] = (int)w2s_likeliest(p + i * K, K);
@@ -373,13 +423,31 @@ static agon_status imitation_json(const w2s_grid *g, size_t seed, size_t number,
         s = w2s_imitation_json(x->w.l->ctx, name_of(number), all, all + n, all + 2 * n, confidence, n, out);
     free(all);
     free(confidence);
+    free(weak);
+    return s;
+}
+
+/* Of the labels that supervise this condition, the share that is right. */
+static agon_status supervised_accuracy(const w2s_grid *g, size_t seed, const condition *k, double *out) {
+    const own_rows *x = g->arg;
+    const size_t n = x->table.n_parts[W2S_STUDENT];
+    double *p = malloc(n * x->table.n_classes * sizeof *p);
+    weak_labels l = {0};
+    if (!p)
+        return ctx_fail(x->w.l->ctx, AGON_ENOMEM, "out of memory");
+    supervise(g, seed, k, 0, n, p);
+    agon_status s = weak_labels_new(x, x->w.l->ctx, seed, p, &l);
+    if (!s)
+        *out = label_accuracy(x, &l, NULL);
+    weak_labels_free(&l);
+    free(p);
     return s;
 }
 
 static agon_status add_extra(const w2s_grid *g, size_t seed, json_t *list) {
     const own_rows *x = g->arg;
     const size_t n = x->table.n_parts[W2S_STUDENT], K = x->table.n_classes;
-    json_t *kept = json_object(), *shares = json_object(), *truth = json_object(), *students = json_array();
+    json_t *kept = json_object(), *shares = json_object(), *truth = json_object(), *students = json_array(), *panels = json_object();
     double *weights = malloc(n * sizeof *weights);
     char text[256] = "";
     weak_labels l = {0};
@@ -395,6 +463,11 @@ static agon_status add_extra(const w2s_grid *g, size_t seed, json_t *list) {
             s = w2s_keep_confident(x->w.l->ctx, l.said, l.doubt, n, K, conditions[k].share, weights);
             json_object_set_new(kept, conditions[k].name, real_or_null(label_accuracy(x, &l, weights)));
         }
+        if (!s && w2s_grid_result(g, seed, 0, k) && (conditions[k].source == MAJORITY || conditions[k].source == MEAN || conditions[k].source == LONG)) {
+            double right = NAN;
+            s = supervised_accuracy(g, seed, &conditions[k], &right);
+            json_object_set_new(panels, conditions[k].name, real_or_null(right));
+        }
         if (!s && w2s_grid_result(g, seed, 0, k)) {
             s = imitation_json(g, seed, k, &one);
             json_array_append_new(students, one);
@@ -402,9 +475,9 @@ static agon_status add_extra(const w2s_grid *g, size_t seed, json_t *list) {
     }
     if (!s) {
         warning_of(g, seed, &l, text, sizeof text);
-        json_array_append_new(list, json_pack("{s:I,s:f,s:O,s:O,s:O,s:O,s:o}", "seed", (json_int_t)(x->w.l->seed + seed), "weak_label_accuracy",
+        json_array_append_new(list, json_pack("{s:I,s:f,s:O,s:O,s:O,s:O,s:O,s:o}", "seed", (json_int_t)(x->w.l->seed + seed), "weak_label_accuracy",
                                               label_accuracy(x, &l, NULL), "weak_label_shares", shares, "true_label_shares", truth,
-                                              "kept_label_accuracy", kept, "students", students, "warning", json_text(*text ? text : NULL)));
+                                              "kept_label_accuracy", kept, "panel_label_accuracy", panels, "students", students, "warning", json_text(*text ? text : NULL)));
     }
     weak_labels_free(&l);
     free(weights);
@@ -412,6 +485,7 @@ static agon_status add_extra(const w2s_grid *g, size_t seed, json_t *list) {
     json_decref(shares);
     json_decref(truth);
     json_decref(students);
+    json_decref(panels);
     return s;
 }
 
@@ -446,11 +520,13 @@ static agon_status write_rows(const w2s_grid *g) {
         for (int part = 0; part < W2S_N_PARTS; part++)
             for (size_t i = 0; i < t->n_parts[part]; i++) {
                 const w2s_row *row = &t->rows[w2s_table_part(t, seed, (w2s_part)part)[i]];
-                const double *weak = w2s_grid_result(g, seed, 0, WEAK);
                 json_t *one = json_pack("{s:I,s:I,s:s,s:s}", "seed", (json_int_t)(x->w.l->seed + seed), "line", (json_int_t)row->line, "part", names[part],
                                         "label", t->classes[row->truth]);
-                if (part == W2S_STUDENT)
-                    json_object_set_new(one, "weak", probabilities_json(t, weak + i * t->n_classes));
+                for (size_t k = 0; part == W2S_STUDENT && k < N_FIRST; k++) {
+                    const double *result = w2s_grid_result(g, seed, 0, k);
+                    if (result && conditions[k].part == W2S_SUPERVISOR)
+                        json_object_set_new(one, name_of(k), probabilities_json(t, result + i * t->n_classes));
+                }
                 if (part == W2S_TEST)
                     json_object_set_new(one, "said", answers_json(g, seed, i));
                 char *line = json_dumps(one, JSON_COMPACT | JSON_REAL_PRECISION(6));
@@ -545,13 +621,12 @@ static agon_status estimate(own_rows *x, double *out) {
     agon_status s = admit(x);
     if (!s)
         s = lab_run(l, N_MODELS, try_model, &y);
-    const w2s_grid g = {.arg = x};
     for (size_t k = 0; k < N_CONDITIONS && !s; k++) {
         const condition *c = &conditions[k];
-        size_t asked = x->w.n_test + (k == WEAK ? t->n_parts[W2S_STUDENT] : 0);
+        size_t asked = x->w.n_test + (c->part == W2S_SUPERVISOR ? t->n_parts[W2S_STUDENT] : 0);
         /* A pass forward more where the threshold sees the whole step first. */
         double trained = c->source == UNTRAINED ? 0 : (double)(steps_of(x, c) * x->w.batch);
-        if (k < N_FIRST || (!w2s_left_out(l, c->name) && applies(&g, k)))
+        if (is_trained(x, c))
             seconds += trained * (y.train[c->model] + (needs_two_classes(c) ? y.ask[c->model] : 0)) + (double)asked * y.ask[c->model];
     }
     if (!s)

@@ -58,11 +58,11 @@ struct w2s_grid {
     const char *student;    /* what else the stages depend on, before their names; NULL: nothing */
     size_t n_families, n_conditions, n_values, weak, ceiling;
     size_t stop_values; /* a result of the last checkpoint is followed by those of the stops, each of so many numbers, NAN where not measured; 0: it is not */
-    size_t n_first; /* conditions before this one need nothing, the others the results of these; none of them is left out */
+    size_t n_first; /* conditions before this one need nothing, the others the results of these; "leave_out" names none of them */
     const char *(*name)(size_t condition);
     agon_status (*train)(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, size_t condition, double *x);
     bool (*right)(const w2s_grid *g, size_t seed, size_t family, const double *x, size_t j); /* of test item j, by the result x */
-    bool (*applies)(const w2s_grid *g, size_t condition); /* of those that can be left out; NULL: all do */
+    bool (*applies)(const w2s_grid *g, size_t condition); /* false: not trained here; true of the supervisor and the ceiling. NULL: all are */
     void (*between)(const w2s_grid *g); /* when the first level is known; NULL: nothing */
     /* of w2s_grid_run */
     double **x;

@@ -32,7 +32,7 @@ says err 'about [0-9.]+ minutes on'
 run 0 "$agon" weak-to-strong my.yaml --output whole --full
 says out '^which class\?'
 says out '^ +student +right +gap recovered \[95%\]$'
-for what in naive naive-weak hard aux-linear aux-released confident-50 random-50 matched-flips shuffled untrained; do
+for what in naive naive-weak hard aux-linear aux-released confident-50 random-50 matched-flips shuffled untrained weak-2 weak-3 weak-long ensemble-majority ensemble-mean naive-long; do
     says whole/result.json "\"condition\": \"$what\""
 done
 says whole/curves.svg '<svg'
@@ -48,7 +48,7 @@ same whole/result.json cut/result.json
 same whole/rows.jsonl cut/rows.jsonl
 
 # ---- fewer seeds, other conditions, more draws: nothing is trained again; a condition more is trained beside the others
-sed 's/^leave_out.*/leave_out: [hard, shuffled, confident-25, confident-50, confident-75, random-25]/; s/^draws.*/draws: 200/' my.yaml >less.yaml
+sed 's/^leave_out.*/leave_out: [hard, shuffled, confident-25, confident-50, confident-75, random-25, ensemble-mean, naive-long]/; s/^draws.*/draws: 200/' my.yaml >less.yaml
 n_stages=$(ls cut/stages | wc -l)
 run 0 "$agon" weak-to-strong less.yaml --output cut --json
 count
@@ -71,7 +71,7 @@ same a b
 grep '^1 .*supervisor' parts | cut -d' ' -f2 | sort >a
 grep '^2 .*supervisor' parts | cut -d' ' -f2 | sort >b
 differ a b
-[ "$(grep -c '"part":"student".*"weak":{"bad":[0-9.e-]*,"good":[0-9.e-]*}}' whole/rows.jsonl)" = 96 ] || fail "not every row of the student's part has the weak labels"
+[ "$(grep -c '"part":"student".*"weak":{"bad":[0-9.e-]*,"good":[0-9.e-]*},"weak-2":{.*},"weak-long":{[^}]*}}' whole/rows.jsonl)" = 96 ] || fail "not every row of the student's part has the weak labels"
 ! grep '"part":"supervisor"' whole/rows.jsonl | grep -q weak || fail "the supervisor labelled what it was trained on"
 # rows.jsonl and result.json say the same of the ceiling.
 mean=$(grep '"part":"test"' whole/rows.jsonl | awk '{ match($0, /"label":"[a-z]*"/); l = substr($0, RSTART + 9, RLENGTH - 9); match($0, /"ceiling":"[a-z]*"/)
@@ -80,19 +80,43 @@ says whole/result.json "\"ceiling\": $(echo "$mean" | sed 's/0*$//; s/\.$/.0/')"
 awk "BEGIN { exit !($mean > 0.85) }" || fail "the ceiling did not learn which word it is: $mean"
 
 # ---- a student learns what the supervisor says, not what is true: one that was hardly trained teaches nothing
-sed 's/^weak_lr.*/weak_lr: 0.000000001/; s/^leave_out.*/leave_out: [confident-25, confident-50, confident-75, random-25, random-50, naive-weak, aux-linear, aux-released, untrained, shuffled]/' my.yaml >poor.yaml
+sed 's/^weak_lr.*/weak_lr: 0.000000001/; s/^leave_out.*/leave_out: [confident-25, confident-50, confident-75, random-25, random-50, naive-weak, aux-linear, aux-released, untrained, shuffled, ensemble-majority, ensemble-mean, naive-long]/' my.yaml >poor.yaml
 run 0 "$agon" weak-to-strong poor.yaml --output poor --json
 for what in weak ceiling; do sed -n "s/.*\"$what\":\([01]\.[0-9]*\).*/\1/p" out >$what; done
 naive=$(grep -o '"accuracy":[01]\.[0-9]*,"by_seed":\[[^]]*\],"condition":"naive"' out | sed 's/"accuracy":\([0-9.]*\).*/\1/')
 awk "BEGIN { exit !($(cat ceiling) > 0.85 && $naive < 0.75) }" || fail "ceiling $(cat ceiling), naive $naive"
 
+# ---- a panel of labellers that know a part of it: of its labels as many are right as rows.jsonl says of its members', by majority, by mean, and by the one
+# that was trained as long
+sed 's/^weak_lr.*/weak_lr: 0.001/; s/^weak_epochs.*/weak_epochs: 1/; s/^leave_out.*/leave_out: [hard, naive-weak, aux-linear, aux-released, matched-flips, shuffled, untrained, random-25, random-50, confident-25, confident-50, confident-75]/' my.yaml >panel.yaml
+run 0 "$agon" weak-to-strong panel.yaml --output panel --json
+tr -d ' \n' <panel/result.json >flat
+awk 'function p(who, class) { match($0, "\"" who "\":{[^}]*}"); t = substr($0, RSTART, RLENGTH); sub(".*\"" class "\":", "", t); return t + 0 }
+    /"seed":1,.*"part":"student"/ { n++; l = /"label":"good"/; v = 0; m = 0
+        for (i = 1; i <= 3; i++) { w = i == 1 ? "weak" : "weak-" i; v += p(w, "good") > p(w, "bad"); m += p(w, "good") - p(w, "bad") }
+        a += (v > 1) == l; b += (m > 0) == l; c += (p("weak-long", "good") > p("weak-long", "bad")) == l; d += p("weak", "good") != p("weak-2", "good"); e += p("weak-2", "good") != p("weak-3", "good") }
+    END { printf "%.10g %.10g %.10g %d %d\n", a / n, b / n, c / n, (d > 0), (e > 0) }' panel/rows.jsonl >labels
+count
+read -r majority mean long second third <labels
+[ "$second$third" = 11 ] || fail "the members of the panel are one labeller"
+says flat "\"panel_label_accuracy\":\{\"ensemble-majority\":$majority[0-9.]*,\"ensemble-mean\":$mean[0-9.]*,\"naive-long\":$long[0-9.]*\}"
+for what in ensemble-majority ensemble-mean naive-long; do says flat "\"condition\":\"$what\",\"early_stop\":null,\"interval\":\[-?[0-9.]+,-?[0-9.]+\],\"pgr\":-?[0-9.]+,"; done
+# Students of different labellers are different: naive, majority, mean, the long one.
+grep -o '"calibration_error":[0-9.e-]*,"condition":"\(naive\|ensemble-majority\|ensemble-mean\|naive-long\)"' flat | cut -d, -f1 | sort -u >students
+count
+[ "$(wc -l <students)" = 4 ] || fail "students of different labellers are one: $(cat students)"
+
 # ---- three classes, whole numbers, in the words and the order that are asked for; the confidence loss is of two classes
 awk 'BEGIN { for (i = 0; i < 130; i++) printf "{\"prompt\":\"%s stone %d\",\"label\":%d}\n", substr("bright dark   old", 1 + i % 3 * 7, 6), i, i % 3 }' >three.jsonl
-{ sed 's/^data.*/data: three.jsonl/; s/^strong_epochs.*/strong_epochs: 1/; s/^leave_out.*/leave_out: [confident-25, confident-75]/' my.yaml
+{ sed 's/^data.*/data: three.jsonl/; s/^strong_epochs.*/strong_epochs: 1/; s/^leave_out.*/leave_out: [confident-25, confident-75, naive-long]/' my.yaml
   printf 'classes: [2, 0, 1]\nwords: [" two", " zero", " one"]\ntemplate: "Say: {text} is"\n'; } >three.yaml
 run 0 "$agon" weak-to-strong three.yaml --output three --json
 says out '"classes":\["2","0","1"\]'
 says three/rows.jsonl '"weak":\{"2":[0-9.e-]+,"0":[0-9.e-]+,"1":[0-9.e-]+\}'
+# A labeller whose students are left out is not trained.
+count
+! grep -q '"weak-long"' three/result.json three/rows.jsonl || fail "a labeller was trained for nobody"
+says three/result.json '"condition": "weak-3"'
 count
 ! grep -q '"aux-' three/result.json || fail "three classes under a loss of two"
 says three/result.json '"condition": "matched-flips"'
@@ -100,7 +124,7 @@ says three/result.json '"condition": "matched-flips"'
 # ---- a long file's name hides no condition from another
 long=$(printf '%0220d' 0).jsonl
 cp three.jsonl "$long"
-sed "s/^data.*/data: $long/; s/^leave_out.*/leave_out: [confident-25, confident-50, confident-75, random-25, random-50, hard, naive-weak, matched-flips]/" three.yaml >long.yaml
+sed "s/^data.*/data: $long/; s/^leave_out.*/leave_out: [confident-25, confident-50, confident-75, random-25, random-50, hard, naive-weak, matched-flips, ensemble-majority, ensemble-mean, naive-long]/" three.yaml >long.yaml
 run 0 "$agon" weak-to-strong long.yaml --output long --json
 [ "$(ls long/stages | wc -l)" = 5 ] || fail "$(ls long/stages | wc -l) stages of 5 conditions"
 
