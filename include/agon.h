@@ -23,6 +23,7 @@
  *              or NULL for it; freeing it does nothing.
  *   log_prob   natural logarithm (nats).
  *   threads    one agon_ctx per thread; models are shared read-only between contexts.
+ *   rounding   and the rest of the caller's floating-point environment change no result: a call and its callbacks run in the system's default one.
  *
  * For who knows other programs: agon_model_open and agon_generate are llama.cpp's llama_model_load_from_file and decoding loop with
  * its samplers (all requests go into one call, there is no context to keep); agon_score gives log_probs of given tokens. SFTTrainer,

@@ -2,6 +2,7 @@
 #include "api/models.h"
 #include "api/options.h"
 #include "base/available.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/numbers.h"
@@ -315,6 +316,7 @@ static agon_status take_options(bench *b, const char *group, const agon_bench_op
 }
 
 agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_options *options, char **json) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
     if (s)
         return s;

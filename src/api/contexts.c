@@ -8,6 +8,7 @@
 #include "api/models.h"
 #include "api/options.h"
 #include "base/file.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "eval/context_vectors.h"
@@ -222,6 +223,7 @@ static agon_status take_base(const pairs *x, const agon_contexts_options *o, dou
 }
 
 agon_status agon_contexts_fit(agon_ctx *ctx, const char *from, const agon_contexts_options *options, const char *to, char **json) {
+    FP_ENVIRONMENT();
     agon_contexts_options o;
     pairs x = {.ctx = ctx, .groups = json_object()};
     double base[MAX_DIMENSIONS];
@@ -294,6 +296,7 @@ static agon_status check_document(agon_ctx *ctx, const char *path, agon_contexts
 }
 
 agon_status agon_contexts_open(agon_ctx *ctx, const char *path, agon_contexts **out) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the file of contexts", path, 1}, {"the place for the contexts", out, 1});
     if (s)
         return s;
@@ -318,6 +321,7 @@ void agon_contexts_free(agon_contexts *c) {
 }
 
 size_t agon_contexts_n_dimensions(const agon_contexts *c) {
+    FP_ENVIRONMENT();
     return c ? c->m : 0;
 }
 
@@ -345,6 +349,7 @@ static agon_status check_adapter(agon_ctx *ctx, const agon_contexts *c, const ad
 
 agon_status agon_contexts_vector(agon_ctx *ctx, const agon_contexts *c, const agon_adapter *a, const char *context, const double *base,
                                  size_t n_base, double *vector) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the contexts", c, 1}, {"the base", base, n_base}, {"the place for the vector", vector, 1});
     if (s)
         return s;

@@ -1,6 +1,7 @@
 /* agon.h, files of rows: convert, divide, and what a dataset holds. */
 #include "api/dataset.h"
 #include "api/options.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "train/convert.h"
@@ -9,6 +10,7 @@
 
 agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to, bool skip_bad,
                               char **json) {
+    FP_ENVIRONMENT();
     data_format f = DATA_AUTO;
     convert_report r = {0};
     agon_status s = OPTIONS_GIVEN(ctx, {"the file to convert", from, 1}, {"the file to write", to, 1}, {"the place for the answer", json, 1});
@@ -36,6 +38,7 @@ agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *forma
 
 agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed, const char *const *paths, const double *shares,
                             size_t n, char **json) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the file to divide", from, 1}, {"the array of shares", shares, n}, {"the place for the answer", json, 1});
     if (!s)
         s = options_texts(ctx, "the files to write", paths, n);
@@ -98,6 +101,7 @@ static json_t *unused_json(const agon_dataset *d, const dataset_summary *x) {
 }
 
 agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **json) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the dataset", d, 1}, {"the place for the answer", json, 1});
     if (s)
         return s;
@@ -106,6 +110,7 @@ agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **jso
 }
 
 agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the dataset", d, 1}, {"the place for the answer", json, 1});
     if (s)
         return s;

@@ -1,6 +1,7 @@
 /* agon.h, labels of files of rows: fused from votes, made wrong on purpose, cleaned. */
 #include "api/dataset.h"
 #include "api/options.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "recipe/clean_rows.h"
 #include "recipe/fuse_rows.h"
@@ -17,6 +18,7 @@ agon_fuse_options agon_fuse_options_default(void) {
 }
 
 agon_status agon_data_fuse(agon_ctx *ctx, const char *from, const char *to, const agon_fuse_options *given, char **json) {
+    FP_ENVIRONMENT();
     agon_fuse_options o = agon_fuse_options_default();
     json_t *report = NULL;
     agon_status s = options_take(ctx, "agon_fuse_options", given, sizeof o, &o);
@@ -35,6 +37,7 @@ agon_noise_options agon_noise_options_default(void) {
 }
 
 agon_status agon_data_noise(agon_ctx *ctx, const char *from, const char *to, const agon_noise_options *given, char **json) {
+    FP_ENVIRONMENT();
     agon_noise_options o = agon_noise_options_default();
     json_t *report = NULL;
     agon_status s = options_take(ctx, "agon_noise_options", given, sizeof o, &o);
@@ -56,6 +59,7 @@ agon_clean_options agon_clean_options_default(void) {
 }
 
 agon_status agon_data_clean(agon_ctx *ctx, agon_model *m, const char *from, const char *to, const agon_clean_options *given, char **json) {
+    FP_ENVIRONMENT();
     agon_clean_options o = agon_clean_options_default();
     json_t *report = NULL;
     agon_status s = options_take(ctx, "agon_clean_options", given, sizeof o, &o);

@@ -3,6 +3,7 @@
 #include "api/options.h"
 #include "base/ctx.h"
 #include "base/file.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/nearest.h"
 #include "base/utf8.h"
@@ -43,6 +44,7 @@ static agon_status hash_file(agon_ctx *ctx, const char *path, hash256 *out) {
 }
 
 agon_status agon_dataset_n_shared(agon_ctx *ctx, const agon_dataset *d, const agon_dataset *other, size_t *out) {
+    FP_ENVIRONMENT();
     size_t n, n_other;
     agon_status s = OPTIONS_GIVEN(ctx, {"the dataset", d, 1}, {"the other dataset", other, 1}, {"the place for the number", out, 1});
     if (s)
@@ -53,6 +55,7 @@ agon_status agon_dataset_n_shared(agon_ctx *ctx, const agon_dataset *d, const ag
 
 agon_status agon_dataset_open(agon_ctx *ctx, const agon_tokenizer *t, const char *path, const char *name,
                               size_t max_length, agon_dataset **out) {
+    FP_ENVIRONMENT();
     agon_dataset_options options = agon_dataset_options_default();
     options.max_length = max_length;
     return agon_dataset_open_with(ctx, t, path, name, &options, out);
@@ -70,6 +73,7 @@ static agon_status check_adapters(agon_ctx *ctx, const agon_dataset_options *o) 
 
 agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const char *path, const char *name,
                                    const agon_dataset_options *given, agon_dataset **out) {
+    FP_ENVIRONMENT();
     agon_dataset_options o = agon_dataset_options_default();
     agon_status s = options_take(ctx, "agon_dataset_options", given, sizeof o, &o);
     if (!s)
@@ -126,6 +130,7 @@ void agon_dataset_free(agon_dataset *d) {
 }
 
 size_t agon_dataset_n_rows(const agon_dataset *d) {
+    FP_ENVIRONMENT();
     size_t n = 0;
     if (d)
         dataset_rows(d->d, &n);
@@ -133,10 +138,12 @@ size_t agon_dataset_n_rows(const agon_dataset *d) {
 }
 
 size_t agon_dataset_n_truncated(const agon_dataset *d) {
+    FP_ENVIRONMENT();
     return d ? dataset_n_truncated(d->d) : 0;
 }
 
 size_t agon_dataset_n_tokens(const agon_dataset *d) {
+    FP_ENVIRONMENT();
     size_t n = 0, tokens = 0;
     const train_row *rows = d ? dataset_rows(d->d, &n) : NULL;
     for (size_t i = 0; i < n; i++) {
@@ -197,6 +204,7 @@ static char *preview_json(const agon_dataset *d, const train_row *row, size_t i)
 }
 
 agon_status agon_dataset_preview(agon_ctx *ctx, const agon_dataset *d, size_t i, bool as_json, char **text) {
+    FP_ENVIRONMENT();
     size_t n;
     agon_status s = OPTIONS_GIVEN(ctx, {"the dataset", d, 1}, {"the place for the text", text, 1});
     if (s)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/available.h"
 #include "base/ctx.h"
+#include "base/fp_environment.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/utf8.h"
@@ -171,6 +172,7 @@ static json_t *library_versions(void) {
 }
 
 agon_status agon_doctor(agon_ctx *ctx, const char *model, char **json) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
     if (s)
         return s;

@@ -2,6 +2,7 @@
 #include "api/evals.h"
 #include "api/options.h"
 #include "base/ctx.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/nearest.h"
@@ -298,6 +299,7 @@ static agon_status run_all(agon_ctx *ctx, const version *now, const version *aga
 
 agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *against,
                       const agon_adapter *against_adapter, const agon_eval_options *options, char **json) {
+    FP_ENVIRONMENT();
     agon_eval_options o = agon_eval_options_default();
     agon_status taken = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the place for the answer", json, 1});
     if (!taken)
@@ -365,6 +367,7 @@ static json_t *describe_suites(agon_ctx *ctx) {
 }
 
 agon_status agon_suites(agon_ctx *ctx, char **json) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
     return s ? s : json_give_take(ctx, json_pack("{s:o, s:o}", "suites", describe_suites(ctx), "cells", describe_cells()), json);
 }

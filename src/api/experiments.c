@@ -2,6 +2,7 @@
 #include "api/options.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
+#include "base/fp_environment.h"
 #include "experiment/experiment.h"
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ static agon_status default_output(agon_ctx *ctx, const char *file, char **out) {
 }
 
 agon_status agon_experiment(agon_ctx *ctx, const char *file, const agon_experiment_options *given, char **json) {
+    FP_ENVIRONMENT();
     agon_experiment_options o = agon_experiment_options_default();
     char *folder = NULL;
     json_t *result = NULL;

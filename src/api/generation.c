@@ -5,6 +5,7 @@
 #include "api/models.h"
 #include "api/options.h"
 #include "api/requests.h"
+#include "base/fp_environment.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "generate/generate.h"
@@ -171,6 +172,7 @@ static agon_status make_room(generation *g, size_t n, size_t n_out) {
 
 agon_status agon_generate(agon_ctx *ctx, const agon_model *m, const agon_generate_request *requests, size_t n,
                           const agon_generate_options *options, agon_completion *out) {
+    FP_ENVIRONMENT();
     generation g = {.ctx = ctx, .m = m, .options = agon_generate_options_default(), .out = out};
     size_t n_out = 0;
     agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of requests", requests, n});

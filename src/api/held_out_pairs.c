@@ -5,6 +5,7 @@
 #include "api/options.h"
 #include "api/requests.h"
 #include "base/ctx.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "eval/interval.h"
@@ -258,6 +259,7 @@ static agon_status compare_pairs(const asked *a, const asked *b, const agon_data
 
 agon_status agon_reward_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members, const char *rule,
                               double strength, const agon_dataset *pairs, char **json) {
+    FP_ENVIRONMENT();
     const asked a = {.ctx = ctx, .m = m, .members = members, .n_members = n_members, .rule = rule, .strength = strength};
     agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of reward models", members, n_members}, {"the pairs", pairs, 1},
                                   {"the place for the answer", json, 1});
@@ -274,6 +276,7 @@ static agon_status check_policy(const asked *a, const char *which) {
 
 agon_status agon_policy_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *reference,
                               const agon_adapter *reference_adapter, double beta, const agon_dataset *pairs, char **json) {
+    FP_ENVIRONMENT();
     const asked a = {.ctx = ctx, .m = m, .adapter = adapter, .reference = reference ? reference : m, .reference_adapter = reference_adapter, .beta = beta};
     agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the pairs", pairs, 1}, {"the place for the answer", json, 1});
     if (!s)
@@ -283,6 +286,7 @@ agon_status agon_policy_pairs(agon_ctx *ctx, const agon_model *m, const agon_ada
 
 agon_status agon_reward_pairs_paired(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *other,
                                      const agon_adapter *other_adapter, const agon_dataset *pairs, char **json) {
+    FP_ENVIRONMENT();
     const agon_adapter *const members[] = {adapter}, *const others[] = {other_adapter};
     const asked a = {.ctx = ctx, .m = m, .members = members, .n_members = adapter ? 1 : 0, .rule = "mean", .strength = -1},
                 b = {.ctx = ctx, .m = other ? other : m, .members = others, .n_members = other_adapter ? 1 : 0, .rule = "mean", .strength = -1};
@@ -297,6 +301,7 @@ agon_status agon_reward_pairs_paired(agon_ctx *ctx, const agon_model *m, const a
 agon_status agon_policy_pairs_paired(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *other,
                                      const agon_adapter *other_adapter, const agon_model *reference, const agon_adapter *reference_adapter, double beta,
                                      const agon_dataset *pairs, char **json) {
+    FP_ENVIRONMENT();
     const asked a = {.ctx = ctx, .m = m, .adapter = adapter, .reference = reference ? reference : m, .reference_adapter = reference_adapter, .beta = beta};
     asked b = a;
     b.m = other ? other : m;

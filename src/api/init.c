@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "recipe/cost.h"
@@ -126,6 +127,7 @@ static json_t *queries_json(const own_rows *own) {
 }
 
 agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output, char **json) {
+    FP_ENVIRONMENT();
     own_rows own = {0};
     run_config *config = NULL;
     json_t *cost = NULL;

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "model/weights.h"
@@ -50,6 +51,7 @@ static agon_status found(agon_ctx *ctx, const char *path, char **out) {
 }
 
 agon_status agon_model_find(agon_ctx *ctx, const char *name, char **path) {
+    FP_ENVIRONMENT();
     const char *from_environment = getenv("AGON_MODEL");
     agon_status s = OPTIONS_GIVEN(ctx, {"the place for the path", path, 1});
     if (s)
@@ -91,6 +93,7 @@ agon_status agon_model_find(agon_ctx *ctx, const char *name, char **path) {
 
 agon_status agon_tokenizer_open(agon_ctx *ctx, const char *path, const char *chat_template,
                                 agon_tokenizer **out) {
+    FP_ENVIRONMENT();
     weights *w = NULL;
     agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer's path", path, 1}, {"the place for the tokenizer", out, 1});
     if (s)
@@ -132,6 +135,7 @@ static agon_status give_tokens(agon_ctx *ctx, token_list *list, int32_t **ids, s
 
 agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *text, size_t n,
                           bool parse_special, bool with_bos, int32_t **ids, size_t *n_ids) {
+    FP_ENVIRONMENT();
     token_list list = {0};
     agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the text", text, n}, {"the place for the ids", ids, 1}, {"the place for their number", n_ids, 1});
     if (s)
@@ -148,6 +152,7 @@ agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *te
 
 agon_status agon_tokenize_answer(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *prompt, size_t n_prompt, const char *text,
                                  size_t n, bool parse_special, bool chat, int32_t **ids, size_t *n_ids) {
+    FP_ENVIRONMENT();
     token_list list = {0};
     agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the prompt", prompt, n_prompt}, {"the text", text, n}, {"the place for the ids", ids, 1},
                                   {"the place for their number", n_ids, 1});
@@ -172,6 +177,7 @@ const char *agon_token_bytes(const agon_tokenizer *t, int32_t id, size_t *n) {
 
 agon_status agon_detokenize(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *ids, size_t n_ids,
                             bool show_special, char **text, size_t *n) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the array of ids", ids, n_ids}, {"the place for the text", text, 1},
                                   {"the place for its length", n, 1});
     if (s)
@@ -195,6 +201,7 @@ static agon_status check_messages(agon_ctx *ctx, const agon_message *messages, s
 
 agon_status agon_chat_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const agon_message *messages,
                                size_t n_messages, bool open_answer, int32_t **ids, size_t *n_ids, char **mask) {
+    FP_ENVIRONMENT();
     token_list list = {0};
     buffer bytes = {0};
     agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the array of messages", messages, n_messages}, {"the place for the ids", ids, 1},
@@ -245,6 +252,7 @@ agon_model_options agon_model_options_default(void) {
 
 agon_status agon_model_open(agon_ctx *ctx, const char *path, const agon_model_options *options,
                             agon_model **out) {
+    FP_ENVIRONMENT();
     agon_model_options o = agon_model_options_default();
     agon_status s = OPTIONS_GIVEN(ctx, {"the model's path", path, 1}, {"the place for the model", out, 1});
     if (!s)
@@ -292,6 +300,7 @@ agon_status base_name_check(agon_ctx *ctx, const char *name) {
 }
 
 agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json) {
+    FP_ENVIRONMENT();
     hash256 id;
     agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the place for the answer", json, 1});
     if (!s)
@@ -325,6 +334,7 @@ static agon_status check_dimensions(agon_ctx *ctx, const char *folder) {
 }
 
 agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder, agon_adapter **out) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the place for the adapter", out, 1}, {"the model", m, folder ? 1 : 0});
     if (s)
         return s;

@@ -2,11 +2,13 @@
 #include "api/dataset.h"
 #include "api/options.h"
 #include "base/ctx.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include <stdlib.h>
 
 agon_status agon_loss_json(agon_ctx *ctx, const char *name, const char *const *settings, size_t n_settings,
                            const char *request, size_t n, char **answer) {
+    FP_ENVIRONMENT();
     const objective *o = NULL;
     double options[MAX_OBJECTIVE_OPTIONS] = {0};
     agon_status s = OPTIONS_GIVEN(ctx, {"the objective's settings", settings, n_settings}, {"the request", request, 1}, {"its length", request, n},
@@ -19,6 +21,7 @@ agon_status agon_loss_json(agon_ctx *ctx, const char *name, const char *const *s
 }
 
 agon_status agon_objectives(agon_ctx *ctx, char **json) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
     if (s)
         return s;

@@ -17,6 +17,7 @@
 #include "api/training_options.h"
 #include "base/ctx.h"
 #include "base/file.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "base/numerics.h"
@@ -402,6 +403,7 @@ static void online_close(online_run *r) {
 
 agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objective, const char *output,
                               const agon_train_options *options, const agon_online_options *online, char **summary) {
+    FP_ENVIRONMENT();
     online_run r = {.ctx = ctx, .m = m, .folder = {.ctx = ctx, .path = output, .lock = -1}};
     char *made = NULL;
     agon_status s = take_options(&r, objective, options, online);

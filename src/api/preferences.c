@@ -4,6 +4,7 @@
 #include "api/result_files.h"
 #include "base/available.h"
 #include "base/file.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 size_t agon_adapter_n_dimensions(const agon_adapter *a) {
+    FP_ENVIRONMENT();
     return a ? adapter_n_dimensions(a->a) : 0;
 }
 
@@ -22,6 +24,7 @@ const char *agon_adapter_dimension(const agon_adapter *a, size_t i) {
 }
 
 agon_status agon_adapter_at(agon_ctx *ctx, const agon_adapter *a, const double *preference, size_t n, agon_adapter **out) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the adapter", a, 1}, {"the preference vector", preference, n}, {"the place for the adapter", out, 1});
     if (s)
         return s;
@@ -65,6 +68,7 @@ static void remove_written(const char *path) {
 
 agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *adapters, const double *weights, size_t n,
                       const char *output, char **json) {
+    FP_ENVIRONMENT();
     char base[PATH_MAX];
     adapter *soup = NULL;
     agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of adapters", adapters, n}, {"the array of weights", weights, n},

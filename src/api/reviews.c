@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
+#include "base/fp_environment.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "role/critic.h"
@@ -73,6 +74,7 @@ static const char open_sql[] =
     " FROM review_open o ORDER BY priority DESC, iteration, id";
 
 agon_status agon_reviews_json(agon_ctx *ctx, const char *workspace, char **json) {
+    FP_ENVIRONMENT();
     store *s = NULL;
     json_t *rows = NULL, *row;
     size_t i;
@@ -179,6 +181,7 @@ agon_review_answer agon_review_answer_default(void) {
 }
 
 agon_status agon_review(agon_ctx *ctx, const char *workspace, const agon_review_answer *given) {
+    FP_ENVIRONMENT();
     agon_review_answer taken = agon_review_answer_default();
     const agon_review_answer *a = &taken;
     store *s = NULL;

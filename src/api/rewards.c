@@ -3,6 +3,7 @@
 #include "api/options.h"
 #include "api/requests.h"
 #include "base/ctx.h"
+#include "base/fp_environment.h"
 #include "base/memory.h"
 #include "train/row_spans.h"
 #include <math.h>
@@ -66,6 +67,7 @@ bool agon_has_reward(const agon_model *m, const agon_adapter *adapter) {
 
 agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_score_request *requests,
                         size_t n, agon_reward_result *results) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of requests", requests, n}, {"the array of results", results, n});
     if (s)
         return s;
@@ -124,12 +126,14 @@ static agon_status member_rewards(agon_ctx *ctx, const agon_model *m, const agon
 }
 
 double agon_reward_disagreement(const double *of_members, size_t n_members, size_t n, size_t i) {
+    FP_ENVIRONMENT();
     return of_members && i < n && n_members ? ensemble_deviation(of_members, n_members, n, i) : NAN;
 }
 
 agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members,
                                  const char *rule_name, double strength, const agon_score_request *requests, size_t n,
                                  double *rewards, double *of_members) {
+    FP_ENVIRONMENT();
     ensemble_rule rule;
     agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of reward models", members, n_members}, {"the array of requests", requests, n},
                                   {"the array of rewards", rewards, n});
@@ -153,6 +157,7 @@ agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_
 }
 
 agon_status agon_critique_join(agon_ctx *ctx, const char *response, const char *critique, char **text) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the response", response, 1}, {"the critique", critique, 1}, {"the place for the text", text, 1});
     if (s)
         return s;

@@ -4,6 +4,7 @@
 #include "api/workspaces.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "recipe/recipe.h"
@@ -18,6 +19,7 @@ agon_run_options agon_run_options_default(void) {
 }
 
 agon_status agon_run_workspace(agon_ctx *ctx, const char *run_file, char **path) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the run file", run_file, 1}, {"the place for the path", path, 1});
     if (s)
         return s;
@@ -108,6 +110,7 @@ static agon_status check_folder(agon_ctx *ctx, const char *path) {
 }
 
 agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options *options, char **summary) {
+    FP_ENVIRONMENT();
     agon_run_options o = agon_run_options_default();
     run_config *config = NULL;
     char *workspace = NULL;

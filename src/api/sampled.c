@@ -2,6 +2,7 @@
 #include "api/dataset.h"
 #include "api/options.h"
 #include "base/ctx.h"
+#include "base/fp_environment.h"
 #include "base/memory.h"
 #include "train/samples.h"
 #include <math.h>
@@ -76,6 +77,7 @@ static agon_status check_pairs(agon_ctx *ctx, const objective *o, const agon_pai
 
 agon_status agon_dataset_from_pairs(agon_ctx *ctx, const agon_tokenizer *t, const agon_pair *pairs, size_t n, const char *name,
                                     agon_dataset **out) {
+    FP_ENVIRONMENT();
     const objective *o = NULL;
     agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the array of pairs", pairs, n}, {"the place for the dataset", out, 1});
     if (!s)
@@ -137,6 +139,7 @@ static agon_status add_request(sample_rows *to, const agon_tokenizer *t, const a
 
 agon_status agon_dataset_from_samples(agon_ctx *ctx, const agon_tokenizer *t, const agon_generate_request *requests, size_t n,
                                       const agon_completion *answers, const double *rewards, const char *name, agon_dataset **out) {
+    FP_ENVIRONMENT();
     sample_rows to = {.ctx = ctx};
     size_t n_answers = 0;
     agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the array of requests", requests, n}, {"the array of answers", answers, n},

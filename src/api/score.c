@@ -4,6 +4,7 @@
 #include "api/options.h"
 #include "api/requests.h"
 #include "base/ctx.h"
+#include "base/fp_environment.h"
 #include "base/memory.h"
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,7 @@ static agon_status score_group(const scorer *s, const agon_score_request *reques
 agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                        const agon_score_request *requests, size_t n, double temperature, size_t n_top,
                        agon_score_result *results) {
+    FP_ENVIRONMENT();
     agon_status status = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of requests", requests, n}, {"the array of results", results, n});
     if (status)
         return status;

@@ -14,6 +14,7 @@
 #include "api/options.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "base/utf8.h"
@@ -293,6 +294,7 @@ static void training_close(training *t) {
 
 agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const char *output,
                        const agon_train_options *options, char **summary) {
+    FP_ENVIRONMENT();
     training t = {.ctx = ctx, .m = m, .d = d, .folder = {.ctx = ctx, .path = output, .lock = -1}, .steps = {.file = -1}};
     char *made = NULL;
     agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the dataset", d, 1}, {"the output folder", output, 1});

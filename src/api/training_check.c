@@ -2,6 +2,7 @@
 #include "api/training_private.h"
 #include "api/options.h"
 #include "base/available.h"
+#include "base/fp_environment.h"
 #include "base/memory.h"
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,7 @@ static agon_status predict(training *t, size_t room, size_t *more, bool *recompu
 
 agon_status agon_train_memory(agon_ctx *ctx, const agon_model *m, const agon_dataset *d, const agon_train_options *options,
                               agon_memory *out) {
+    FP_ENVIRONMENT();
     training t = {.ctx = ctx, .m = (agon_model *)m, .d = d, .folder.lock = -1};
     agon_memory found = {.resident = memory_resident()};
     size_t more = 0;

@@ -4,6 +4,7 @@
 #include "api/models.h"
 #include "api/options.h"
 #include "api/training_folder.h"
+#include "base/fp_environment.h"
 #include <math.h>
 
 agon_train_options agon_train_options_default(void) {
@@ -36,6 +37,7 @@ static bool take_quietly(const agon_train_options *given, agon_train_options *ou
 }
 
 size_t agon_train_validate_every(const agon_dataset *d, const agon_train_options *options) {
+    FP_ENVIRONMENT();
     agon_train_options taken;
     if (!d || !take_quietly(options, &taken))
         return 0;
@@ -44,6 +46,7 @@ size_t agon_train_validate_every(const agon_dataset *d, const agon_train_options
 }
 
 size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options) {
+    FP_ENVIRONMENT();
     agon_train_options taken;
     train_options o = train_options_default();
     if (!d || !take_quietly(options, &taken))
@@ -64,6 +67,7 @@ static double learning_rate(const agon_train_options *o, const objective *traine
 }
 
 double agon_train_learning_rate(const agon_dataset *d, const agon_train_options *options) {
+    FP_ENVIRONMENT();
     agon_train_options taken;
     return d && take_quietly(options, &taken) ? learning_rate(&taken, d->objective) : NAN;
 }

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -291,6 +292,7 @@ static json_t *describe_import(const importing *im) {
 }
 
 agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json) {
+    FP_ENVIRONMENT();
     importing im = {.ctx = ctx};
     char own_name[256];
     agon_status s = OPTIONS_GIVEN(ctx, {"the path to import", path, 1}, {"the place for the answer", json, 1});
@@ -329,11 +331,13 @@ static agon_status export_adapter(agon_ctx *ctx, const agon_model *m, const agon
 
 agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype,
                         const char *path, char **json) {
+    FP_ENVIRONMENT();
     return agon_export_named(ctx, m, a, format, dtype, NULL, path, json);
 }
 
 agon_status agon_export_named(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype, const char *base_name,
                               const char *path, char **json) {
+    FP_ENVIRONMENT();
     double error = 0;
     struct stat st;
     agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the format", format, 1}, {"the path", path, 1}, {"the place for the answer", json, 1});

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
+#include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "recipe/recipe.h"
@@ -55,6 +56,7 @@ static agon_status find_here(agon_ctx *ctx, char **path) {
 }
 
 agon_status agon_workspace_find(agon_ctx *ctx, const char *workspace, char **path) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the place for the path", path, 1});
     if (s)
         return s;
@@ -108,6 +110,7 @@ static agon_status status_of(agon_ctx *ctx, store *s, const char *run, json_t **
 }
 
 agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run, char **json) {
+    FP_ENVIRONMENT();
     return ask(ctx, workspace, status_of, run, json);
 }
 
@@ -121,6 +124,7 @@ static agon_status record_of(agon_ctx *ctx, store *s, const char *id, json_t **o
 }
 
 agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the id", id, 1});
     return s ? s : ask(ctx, workspace, record_of, id, json);
 }
@@ -131,12 +135,14 @@ static agon_status story_of(agon_ctx *ctx, store *s, const char *id, json_t **ou
 }
 
 agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
+    FP_ENVIRONMENT();
     agon_status s = OPTIONS_GIVEN(ctx, {"the id", id, 1});
     return s ? s : ask(ctx, workspace, story_of, id, json);
 }
 
 agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run, int64_t after, size_t limit,
                           char **json) {
+    FP_ENVIRONMENT();
     store *s = NULL;
     json_t *out = NULL;
     agon_status status = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
@@ -165,6 +171,7 @@ static agon_status give_report(agon_ctx *ctx, const journal_report *r, json_t *a
 }
 
 agon_status agon_verify_json(agon_ctx *ctx, const char *workspace, size_t sample, uint64_t seed, char **json) {
+    FP_ENVIRONMENT();
     store *s = NULL;
     journal_report report = {0};
     json_t *again = NULL;
@@ -193,6 +200,7 @@ agon_status agon_verify_json(agon_ctx *ctx, const char *workspace, size_t sample
 }
 
 agon_status agon_unseal_json(agon_ctx *ctx, const char *workspace, const char *run, char **json) {
+    FP_ENVIRONMENT();
     store *s = NULL;
     json_t *out = NULL;
     agon_status status = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});

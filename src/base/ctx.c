@@ -1,5 +1,6 @@
 /* Context: see ctx.h and agon.h. */
 #include "base/ctx.h"
+#include "base/fp_environment.h"
 #include "base/numerics.h"
 #include "base/pool.h"
 #include "base/slab.h"
@@ -161,6 +162,7 @@ static bool take_options(const agon_ctx_options *given, agon_ctx_options *out, c
 
 agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *reason,
                          size_t reason_size) {
+    FP_ENVIRONMENT();
     agon_ctx_options opt;
     if (!reason)
         reason_size = 0;
