@@ -29,9 +29,28 @@ agon_status requests_check(agon_ctx *ctx, const model *m, const agon_score_reque
     return s;
 }
 
-size_t requests_together(const agon_score_request *requests, size_t n) {
-    size_t take = 1, tokens = request_length(&requests[0]);
-    while (take < n && take < GROUP_REQUESTS && (tokens += request_length(&requests[take])) <= GROUP_TOKENS)
-        take++;
+/* Tokens of the i-th prompt that are rows of an earlier one: as the model will find them (prefix_shared). */
+static size_t shared(const agon_score_request *requests, size_t i) {
+    const agon_score_request *r = &requests[i];
+    size_t best = 0;
+    for (size_t k = 0; k < i && best + 1 < r->n_prompt; k++) {
+        const agon_score_request *o = &requests[k];
+        size_t n = 0;
+        while (n + 1 < r->n_prompt && n < o->n_prompt && r->prompt[n] == o->prompt[n])
+            n++;
+        best = n > best ? n : best;
+    }
+    return best;
+}
+
+size_t requests_together(const agon_score_request *requests, size_t n, size_t most_tokens) {
+    size_t take = 1, rows = 0, tokens = request_length(&requests[0]);
+    for (; take < n && take < GROUP_REQUESTS; take++) {
+        const size_t length = request_length(&requests[take]);
+        tokens += length;
+        rows += length - shared(requests, take);
+        if (rows > GROUP_ROWS || tokens > most_tokens)
+            break;
+    }
     return take;
 }

@@ -31,6 +31,8 @@ static agon_status take_result(const rewarder *w, const float *hidden, size_t n,
     return AGON_OK;
 }
 
+enum { HIDDEN_FLOATS = 16 << 20 }; /* kept of a group's tokens */
+
 static agon_status reward_group(const rewarder *w, const agon_score_request *requests, size_t n, agon_reward_result *results) {
     segment segments[2 * GROUP_REQUESTS];
     size_t n_segments = 0, n_tokens = 0, width = model_get_config(w->m)->d_model;
@@ -86,8 +88,9 @@ agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *
         s = workspace_new(ctx, 0, &w.work);
     if (s)
         return s;
+    const size_t most = HIDDEN_FLOATS / model_get_config(w.m)->d_model;
     for (size_t i = 0, take; !s && i < n; i += take) {
-        take = requests_together(requests + i, n - i);
+        take = requests_together(requests + i, n - i, most);
         s = reward_group(&w, requests + i, take, results + i);
     }
     for (size_t i = 0; s && i < n; i++)

@@ -112,7 +112,7 @@ agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *a
     if (status)
         return status;
     for (size_t i = 0, take; !status && i < n; i += take) {
-        take = requests_together(requests + i, n - i);
+        take = requests_together(requests + i, n - i, GROUP_TOKENS);
         status = score_group(&s, requests + i, take, results + i);
     }
     for (size_t i = 0; status && i < n; i++)

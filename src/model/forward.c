@@ -17,8 +17,8 @@
 #include <string.h>
 
 /* Rows run together without gradients: enough for the products to be limited by arithmetic, few enough
- * for one layer's buffers to stay small. Whole trees only, so a larger tree makes a larger chunk. */
-enum { CHUNK_ROWS = 1024 };
+ * for one layer's buffers to stay small. Whole trees only, so a larger tree makes a larger chunk, which may go on for AFTER_LARGE_ROWS. */
+enum { CHUNK_ROWS = 1024, AFTER_LARGE_ROWS = 256 };
 
 /* ---- one layer ----------------------------------------------------------------------------------------- */
 
@@ -364,13 +364,23 @@ static agon_status run_chunk(agon_ctx *ctx, const model *m, workspace *w, const 
     return status ? status : score_rows(ctx, m, w, p, b.x, out, NULL, NULL, NULL);
 }
 
-/* Plans whole trees from `first` while they fit CHUNK_ROWS; at least one. */
-static agon_status next_chunk(agon_ctx *ctx, arena *plans, const segment_batch *batch,
+/* The rows of a chunk that begins with a tree of n: a large one is followed by those of few rows that share its prompt, where memory is not short. */
+static size_t chunk_limit(const model_config *c, const workspace *w, size_t n) {
+    const size_t most = size_add(n, AFTER_LARGE_ROWS);
+    return most > CHUNK_ROWS && forward_bytes(c, most, 0) <= w->limit / 2 ? most : CHUNK_ROWS;
+}
+
+/* Plans whole trees from `first` while their rows fit, shared ones counted once; at least one tree. */
+static agon_status next_chunk(agon_ctx *ctx, const model *m, const workspace *w, arena *plans, const segment_batch *batch,
                               const batch_index *index, size_t first, size_t *n, row_plan *out) {
     size_t rows = index->tree_tokens[first];
-    *n = 1;
-    while (first + *n < index->n_trees && rows + index->tree_tokens[first + *n] <= CHUNK_ROWS)
-        rows += index->tree_tokens[first + (*n)++];
+    const size_t limit = chunk_limit(&m->config, w, rows);
+    for (*n = 1; first + *n < index->n_trees; ++*n) {
+        const size_t t = first + *n;
+        rows += index->tree_tokens[t] - prefix_shared(batch, index, first, t).n;
+        if (rows > limit)
+            break;
+    }
     return row_plan_new(ctx, plans, batch, index, first, *n, out);
 }
 
@@ -388,7 +398,7 @@ static agon_status run_batch(agon_ctx *ctx, const model *m, workspace *w, const 
     if (!chunks)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory for a batch of %zu trees", index.n_trees);
     for (size_t t = 0, n; t < index.n_trees && !status; t += n) {
-        status = next_chunk(ctx, plans, batch, &index, t, &n, &chunks[n_chunks]);
+        status = next_chunk(ctx, m, w, plans, batch, &index, t, &n, &chunks[n_chunks]);
         if (status)
             return status;
         size_t bytes = chunk_bytes(&m->config, &chunks[n_chunks++]);

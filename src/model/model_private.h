@@ -195,6 +195,12 @@ typedef struct row_span {
     size_t row, out, n;
 } row_span;
 
+/* The first n tokens of a tree's root are rows of an earlier root of the same plan: two prompts under the same instructions. */
+typedef struct shared_prefix {
+    size_t segment; /* that earlier root */
+    size_t n;
+} shared_prefix;
+
 /* Facts about a batch, found and checked before anything runs. Segments are grouped by tree. */
 typedef struct batch_index {
     size_t n_tokens, n_trees;
@@ -226,6 +232,10 @@ typedef struct row_plan {
     size_t n_hidden;
     row_span *hidden;
 } row_plan;
+
+/* The longest prefix of tree t's root that is one of the trees from `first` on before it too. The last token of a root always has a row of its own, and
+ * so has every token somebody asks about. Bits are equal: a row depends on its chain only. */
+shared_prefix prefix_shared(const segment_batch *batch, const batch_index *index, size_t first, size_t t);
 
 /* segment.c. AGON_EINVAL names the segment and what is wrong. Memory from `memory`. */
 AGON_MUST_CHECK agon_status batch_index_new(agon_ctx *ctx, arena *memory, const model *m,

@@ -106,29 +106,21 @@ typedef struct plan_builder {
     int32_t **chain;
 } plan_builder;
 
-/* The first n tokens of a root are rows of an earlier tree: two prompts under the same instructions. */
-typedef struct shared_prefix {
-    const int32_t *rows;
-    size_t n;
-} shared_prefix;
-
-/* The longest one among the trees from `first` on before the one that begins at `begin`. The last token of a root always has a
- * row of its own, and so has every token somebody asks about. Bits are equal: a row depends on its chain only. */
-static shared_prefix find_prefix(const plan_builder *b, size_t first, size_t begin) {
-    const size_t *order = b->index->order;
-    const segment *g = &b->batch->segments[order[begin]];
-    shared_prefix best = {0};
+shared_prefix prefix_shared(const segment_batch *batch, const batch_index *x, size_t first, size_t t) {
+    const segment *g = &batch->segments[x->order[x->tree_begin[t]]];
+    shared_prefix best = {0, 0};
     if (g->wants & (WANT_SCORE | WANT_HIDDEN))
         return best;
-    for (size_t i = first; i < begin; i++) {
-        const segment *o = &b->batch->segments[order[i]];
+    for (size_t i = first; i < t && best.n + 1 < g->n_tokens; i++) {
+        const size_t s = x->order[x->tree_begin[i]];
+        const segment *o = &batch->segments[s];
         size_t n = 0;
-        if (o->parent >= 0 || o->adapter != g->adapter)
+        if (o->adapter != g->adapter || best.n >= o->n_tokens || o->tokens[best.n] != g->tokens[best.n]) /* no longer than the best */
             continue;
         while (n + 1 < g->n_tokens && n < o->n_tokens && g->tokens[n] == o->tokens[n])
             n++;
         if (n > best.n)
-            best = (shared_prefix){b->chain[order[i]], n};
+            best = (shared_prefix){s, n};
     }
     return best;
 }
@@ -151,7 +143,7 @@ static bool make_chains(plan_builder *b, size_t begin, size_t end, shared_prefix
                 b->chain[a] = rows;
         }
         for (size_t j = 0; j < shared.n; j++)
-            rows[j] = shared.rows[j];
+            rows[j] = b->chain[shared.segment][j];
     }
     return true;
 }
@@ -187,13 +179,14 @@ static void add_wants(plan_builder *b, size_t s) {
         p->hidden[p->n_hidden++] = (row_span){row, token, g->n_tokens};
 }
 
-/* The tree order[begin..end); trees from order[first] on are in the plan already. */
-static bool add_tree(plan_builder *b, size_t first_tree, size_t begin, size_t end) {
+/* Tree t; those from first_tree on are in the plan already. */
+static bool add_tree(plan_builder *b, size_t first_tree, size_t t) {
     const batch_index *x = b->index;
+    const size_t begin = x->tree_begin[t], end = x->tree_begin[t + 1];
     const segment *root = &b->batch->segments[x->order[begin]];
     row_set *rows = &b->plan->rows;
     size_t first = rows->n, scored = b->plan->n_scored;
-    const shared_prefix shared = find_prefix(b, first_tree, begin);
+    const shared_prefix shared = prefix_shared(b->batch, x, first_tree, t);
     for (size_t i = begin; i < end; i++) {
         size_t s = x->order[i], skipped = i == begin ? shared.n : 0;
         const segment *g = &b->batch->segments[s];
@@ -244,7 +237,7 @@ agon_status row_plan_new(agon_ctx *ctx, arena *memory, const segment_batch *batc
               p.scored_target && p.scored_out && p.score_groups && p.logit_row && p.logit_out && p.hidden;
     p.rows = (row_set){.tokens = b.tokens, .positions = b.positions, .keys = b.keys, .groups = b.groups};
     for (size_t t = first; ok && t < first + n; t++)
-        ok = add_tree(&b, begin, index->tree_begin[t], index->tree_begin[t + 1]);
+        ok = add_tree(&b, first, t);
     if (!ok)
         return no_memory(ctx, n_rows);
     *out = p;

@@ -169,6 +169,47 @@ static void forward__prompts_share_what_they_have_in_common(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Trees that a chunk has no room for by their tokens, but by what they add to the first one's; behind a prompt larger than a chunk too. */
+static void forward__a_long_prompt_is_computed_once(void **state) {
+    (void)state;
+    enum { TREES = 40, ANSWER = 5, LONGEST = 1400 };
+    agon_ctx *ctx = test_ctx(2, NULL);
+    model_config c = tiny_config();
+    c.max_context = 2048;
+    model *m = tiny_model(ctx, &c, COMPUTE_BF16);
+    int32_t prompt[LONGEST], answers[TREES][ANSWER];
+    segment s[2 * TREES];
+    const size_t tree = LONGEST + ANSWER;
+    float *all = calloc(TREES * tree, sizeof *all), *alone = calloc(tree, sizeof *alone);
+    tiny_tokens(prompt, LONGEST, 4);
+    for (size_t i = 0; i < TREES; i++)
+        tiny_tokens(answers[i], ANSWER, 60 + i);
+    for (size_t length = 700; length <= LONGEST; length += 700) {
+        workspace *w = NULL;
+        assert_ok(ctx, workspace_new(ctx, 0, &w));
+        for (size_t i = 0; i < TREES; i++) {
+            s[2 * i] = (segment){prompt, length, -1, NULL, 0, 0};
+            s[2 * i + 1] = (segment){answers[i], ANSWER, (int32_t)(2 * i), NULL, WANT_LOG_PROB, 0};
+        }
+        token_channels out = {.log_prob = all};
+        assert_ok(ctx, model_forward(ctx, m, w, &(segment_batch){s, 2 * TREES}, &out));
+        const size_t rows = length + ANSWER + (TREES - 1) * (1 + ANSWER);
+        assert_true(w->regions[REGION_SCRATCH].capacity >= workspace_predict(m, rows, TREES * ANSWER, 0, USE_FORWARD).scratch);
+        out.log_prob = alone;
+        for (size_t i = 0; i < TREES; i += 13) {
+            segment one[] = {s[2 * i], s[2 * i + 1]};
+            one[1].parent = 0;
+            assert_ok(ctx, model_forward(ctx, m, w, &(segment_batch){one, 2}, &out));
+            assert_memory_equal(alone, all + i * (length + ANSWER), (length + ANSWER) * sizeof *all);
+        }
+        workspace_free(w);
+    }
+    free(all);
+    free(alone);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
 static void forward__chunks_change_no_bit(void **state) {
     (void)state;
     enum { TREES = 40, LENGTH = 60 };
@@ -462,6 +503,7 @@ int main(void) {
         cmocka_unit_test(forward__recutting_a_chain_changes_no_bit),
         cmocka_unit_test(forward__company_and_order_change_no_bit),
         cmocka_unit_test(forward__prompts_share_what_they_have_in_common),
+        cmocka_unit_test(forward__a_long_prompt_is_computed_once),
         cmocka_unit_test(forward__chunks_change_no_bit),
         cmocka_unit_test(forward__threads_and_cpu_paths_change_no_bit),
         cmocka_unit_test(decode__equals_forward_however_it_is_cut),
