@@ -2,7 +2,6 @@
 #include "api/dataset.h"
 #include "api/options.h"
 #include "base/ctx.h"
-#include "base/file.h"
 #include "base/fp_environment.h"
 #include "base/json.h"
 #include "base/nearest.h"
@@ -31,16 +30,6 @@ agon_status objective_named(agon_ctx *ctx, const char *name, const objective **o
     if (near)
         return ctx_fail(ctx, AGON_ENOTFOUND, "no objective is called '%.40s'; did you mean %s?", name, near);
     return ctx_fail(ctx, AGON_ENOTFOUND, "no objective is called '%.40s'; there are %s", name, all);
-}
-
-static agon_status hash_file(agon_ctx *ctx, const char *path, hash256 *out) {
-    file_map map;
-    agon_status s = file_map_open(ctx, path, &map);
-    if (s)
-        return s;
-    *out = hash_bytes(map.data, map.size);
-    file_unmap(&map);
-    return AGON_OK;
 }
 
 agon_status agon_dataset_n_shared(agon_ctx *ctx, const agon_dataset *d, const agon_dataset *other, size_t *out) {
@@ -112,12 +101,11 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
                               &(dataset_options){.max_tokens = o.max_length, .skip_bad = o.skip_bad, .group_size = o.group_size, .settings = settings,
                                                  .dimensions = o.dimensions, .n_dimensions = o.n_dimensions,
                                                  .adapters = o.adapters, .n_adapters = o.n_adapters}, &d->d);
-    if (!s)
-        s = hash_file(ctx, path, &d->file);
     if (s) {
         agon_dataset_free(d);
         return s;
     }
+    d->file = dataset_file_hash(d->d);
     *out = d;
     return AGON_OK;
 }

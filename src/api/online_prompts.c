@@ -1,7 +1,6 @@
 /* Prompts of online training, see online_prompts.h. */
 #include "api/online_prompts.h"
 #include "base/ctx.h"
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -110,15 +109,11 @@ static agon_status check_row(prompt_source *p, const train_row *row, size_t i) {
 }
 
 static agon_status open_rows(prompt_source *p) {
-    file_map map = {0};
     size_t n = 0;
     agon_status s = dataset_read_prompts(p->ctx, p->t, p->options.data, p->options.max_tokens, &p->rows);
-    if (!s)
-        s = file_map_open(p->ctx, p->options.data, &map);
     if (s)
         return s;
-    p->file = hash_bytes(map.data, map.size);
-    file_unmap(&map);
+    p->file = dataset_file_hash(p->rows);
     const train_row *rows = dataset_rows(p->rows, &n);
     p->order = calloc(n, sizeof *p->order);
     p->queries = calloc(n, sizeof *p->queries);

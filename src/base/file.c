@@ -30,15 +30,18 @@ static agon_status no_path(agon_ctx *ctx) {
 }
 
 static agon_status open_regular(agon_ctx *ctx, const char *path, int *fd, size_t *size) {
-    struct stat st;
+    struct stat st = {0};
+    *fd = -1;
+    *size = 0;
     if (!path)
         return no_path(ctx);
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe that nobody writes to is refused, not waited for */
     if (*fd < 0)
         return file_fail(ctx, path, "opening");
     if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(*fd);
-        return ctx_fail(ctx, AGON_EINVAL, "%s: not a regular file", path);
+        return S_ISDIR(st.st_mode) ? ctx_fail(ctx, AGON_EINVAL, "%s: this is a folder; name a file", path)
+                                   : ctx_fail(ctx, AGON_EINVAL, "%s: not a regular file but a pipe or a device; write its bytes into a file first", path);
     }
     *size = (size_t)st.st_size;
     return AGON_OK;

@@ -1,9 +1,8 @@
 /* JSON helpers, see json.h. */
 #include "base/json.h"
+#include "base/json_lines.h"
 #include "base/ctx.h"
 #include "base/file.h"
-#include "base/memory.h"
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +32,10 @@ static agon_status parse(agon_ctx *ctx, const char *where, const char *text, siz
 
 agon_status json_parse(agon_ctx *ctx, const char *where, const char *text, size_t n, json_t **out) {
     return parse(ctx, where, text, n, false, out);
+}
+
+agon_status json_parse_line(agon_ctx *ctx, const char *where, const char *line, size_t n, json_t **out) {
+    return parse(ctx, where, line, n, true, out);
 }
 
 agon_status json_read_file(agon_ctx *ctx, const char *path, json_t **out) {
@@ -138,92 +141,4 @@ agon_status json_get_bool(agon_ctx *ctx, const char *where, const json_t *object
         return wrong_type(ctx, where, key, "true or false");
     *out = json_is_true(v);
     return AGON_OK;
-}
-
-/* What a file is that begins so and is no JSON lines, and what to do about it; NULL: nothing known. */
-static const char *other_format(const char *path, const char *start, size_t n) {
-    static const struct {
-        const char *magic, *sentence;
-    } known[] = {{"\x1f\x8b", "this is a gzip file; unpack it first (gunzip)"},
-                 {"PAR1", "this is a Parquet file; write its rows as JSON lines first"},
-                 {"\xff\xfe", "this is UTF-16; write it as UTF-8"},
-                 {"\xfe\xff", "this is UTF-16; write it as UTF-8"},
-                 {"[", "this is a list; each line must be a JSON object by itself, without the list's brackets and commas; agon data convert makes such a file of it"}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (n >= strlen(known[i].magic) && memcmp(start, known[i].magic, strlen(known[i].magic)) == 0)
-            return known[i].sentence;
-    if (path_ends(path, ".csv") && *start != '{')
-        return "this is a table with commas (CSV); each line must be a JSON object by itself; agon data convert makes such a file of it";
-    return NULL;
-}
-
-agon_status jsonl_read(agon_ctx *ctx, const char *path, json_row row, void *arg) {
-    return jsonl_read_lenient(ctx, path, row, NULL, arg);
-}
-
-/* A line, its end included, of at most `limit` bytes; returns their number, 0 at the end of the file or where there is no memory for it, and limit + 1
- * for a longer one: a file that is no text has lines without end. */
-static size_t read_line(FILE *f, char **line, size_t *capacity, size_t limit, bool *no_memory) {
-    size_t n = 0;
-    for (int c; n <= limit && (c = getc_unlocked(f)) != EOF;) {
-        if (!memory_grow((void **)line, capacity, n + 1, 1)) {
-            *no_memory = true;
-            return 0;
-        }
-        (*line)[n++] = (char)c;
-        if (c == '\n')
-            break;
-    }
-    if (n > 0)
-        (*line)[n] = 0;
-    return n;
-}
-
-agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, json_bad_line bad, void *arg) {
-    if (!path)
-        return ctx_fail(ctx, AGON_EINVAL, "a path is NULL; it must be given");
-    FILE *f = fopen(path, "rbe");
-    if (!f && !*path)
-        return ctx_fail(ctx, AGON_EINVAL, "an empty path names no file of rows");
-    if (!f)
-        return ctx_fail(ctx, errno == ENOENT ? AGON_ENOTFOUND : AGON_EIO, "%s: %s", path,
-                        strerror(errno));
-    char *line = NULL, where[600];
-    size_t capacity = 0, number = 0;
-    size_t n;
-    bool no_memory = false;
-    agon_status s = AGON_OK;
-    while (!s && (n = read_line(f, &line, &capacity, LIMIT_BYTES, &no_memory)) > 0) {
-        number++;
-        if (strspn(line, " \t\r\n") == n)
-            continue;
-        snprintf(where, sizeof where, "%.500s:%zu", path, number);
-        if (n > LIMIT_BYTES) {
-            s = ctx_fail(ctx, AGON_EFORMAT, "%s: the line is longer than %d MiB; is this a file of rows, one JSON object a line?", where, LIMIT_BYTES >> 20);
-            break;
-        }
-        json_t *object = NULL;
-        size_t mark = number == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* a byte order mark */
-        size_t end = n; /* without the line's end: what is missing is missing in this line */
-        while (end > mark && (line[end - 1] == '\n' || line[end - 1] == '\r'))
-            end--;
-        const char *other = number == 1 ? other_format(path, line + mark, end - mark) : NULL;
-        s = other ? ctx_fail(ctx, AGON_EFORMAT, "%s: %s", where, other) : parse(ctx, where, line + mark, end - mark, true, &object);
-        if (!s && !json_is_object(object))
-            s = ctx_fail(ctx, AGON_EFORMAT, "%s: each line must be a JSON object", where);
-        if (s && s != AGON_ENOMEM && bad)
-            s = bad(arg, s);
-        else if (!s)
-            s = row(arg, where, object);
-        json_decref(object);
-    }
-    if (!s && no_memory)
-        s = ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory for line %zu", path, number + 1);
-    else if (!s && ferror(f) && errno == EISDIR)
-        s = ctx_fail(ctx, AGON_EINVAL, "%s: this is a folder; name a file of rows", path);
-    else if (!s && ferror(f))
-        s = ctx_fail(ctx, AGON_EIO, "%s: %s while reading", path, strerror(errno));
-    free(line);
-    fclose(f);
-    return s;
 }

@@ -393,19 +393,19 @@ static agon_status bad_line(void *arg, agon_status status) {
     return w->skip_bad ? leave_out(w) : status;
 }
 
-/* Whether the file's first character opens a list. */
+/* Whether the file's first character opens a list. What is looked into and then read from its beginning is no pipe. */
 static agon_status holds_list(agon_ctx *ctx, const char *path, bool *out) {
     char head[4096];
-    FILE *f = fopen(path, "rbe");
-    *out = false;
-    if (!f)
-        return AGON_OK; /* jsonl_read says why */
-    size_t n = fread(head, 1, sizeof head - 1, f);
-    fclose(f);
-    head[n] = '\0';
-    (void)ctx;
+    byte_reader r;
+    agon_status s = byte_reader_open(ctx, path, &r);
+    if (s)
+        return s;
+    const size_t n = r.size < sizeof head ? r.size : sizeof head - 1;
+    s = byte_reader_read(ctx, &r, 0, head, n);
+    byte_reader_close(&r);
+    head[s ? 0 : n] = '\0';
     *out = head[strspn(head, " \t\r\n")] == '[';
-    return AGON_OK;
+    return s;
 }
 
 static agon_status read_list_file(agon_ctx *ctx, const char *path, writer *w) {

@@ -2,6 +2,7 @@
  *
  * A row that cannot be learnt from is refused by file and line, or left out and counted (data_fault). */
 #include "train/row_reader.h"
+#include "base/json_lines.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,7 +138,11 @@ static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *w
 static agon_status feed_file(row_reader *r, const void *path) {
     if (path && !(r->d->file = arena_copy(r->d->memory, path)))
         return row_no_memory(r);
-    return jsonl_read_lenient(r->ctx, path, take_row, take_bad_line, r);
+    return jsonl_read_hashed(r->ctx, path, take_row, take_bad_line, r, &r->d->file_hash);
+}
+
+hash256 dataset_file_hash(const dataset *d) {
+    return d->file_hash;
 }
 
 agon_status dataset_read_with(agon_ctx *ctx, const tokenizer *t, const char *path, const objective *o,

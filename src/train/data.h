@@ -16,6 +16,8 @@ AGON_MUST_CHECK agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, cons
  * whoever judges the answers. max_tokens: of the prompt and an answer, 0: no limit. AGON_EINVAL names file and line: no prompt, an empty or a
  * too long one. */
 AGON_MUST_CHECK agon_status dataset_read_prompts(agon_ctx *ctx, const tokenizer *t, const char *path, size_t max_tokens, dataset **out);
+/* Of the bytes that a dataset's rows were read from; zeros for rows in memory. */
+hash256 dataset_file_hash(const dataset *d);
 /* Row i of such a dataset as the file has it, and its "file:line"; both borrowed. */
 const json_t *dataset_prompt_row(const dataset *d, size_t i, const char **where);
 /* The same from an array of rows in memory, those that cannot be learnt from left out and counted; sentences name the row's

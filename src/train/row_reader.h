@@ -35,6 +35,7 @@ struct dataset {
     skipped_row *skipped; /* [min(n_skipped, MAX_SKIPPED)] */
     size_t skipped_capacity;
     const char *file; /* what the rows were read from; NULL: rows in memory */
+    hash256 file_hash;
 };
 
 typedef struct row_reader {

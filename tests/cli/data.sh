@@ -244,4 +244,20 @@ rm endless.jsonl
 run 4 "$agon" data split .
 says err '\.: this is a folder; name a file of rows'
 
+# ---- pipes: rows are read once, also while they are written; what is read more than once is refused at once; waiting ends at the first signal
+printf '{"prompt":"say 1","completion":"the number"}\n{"prompt":"say 2","completion":"the other"}\n' >two.jsonl
+mkfifo pipe.jsonl
+cat two.jsonl >pipe.jsonl &
+run 0 timeout 120 "$agon" train sft --model "$tiny" --data pipe.jsonl --lora 2 --output of_pipe
+run 0 "$agon" train sft --model "$tiny" --data two.jsonl --lora 2 --output of_file
+same of_pipe/adapter_model.safetensors of_file/adapter_model.safetensors
+run 0 "$agon" train sft --model "$tiny" --data two.jsonl --lora 2 --output of_pipe # the same bytes: done already
+run 8 timeout --preserve-status -k 60 2 "$agon" data check pipe.jsonl --objective sft --model "$tiny"
+one_sentence
+run 4 timeout 60 "$agon" data convert pipe.jsonl --to converted.jsonl
+says err 'pipe.jsonl: not a regular file but a pipe'
+one_sentence
+run 4 timeout 60 "$agon" experiment pipe.jsonl --output of_experiment
+one_sentence
+
 done_testing
