@@ -106,7 +106,7 @@ agon_status csv_read(agon_ctx *ctx, const char *path, json_row row, void *arg) {
         s = bad(&c, "a NUL byte");
     if (!s && n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         c.at += 3;
-    while (!s && c.at < c.end) {
+    while (!s && c.at < c.end && !(s = ctx_check_interrupt(ctx))) {
         json_t *fields = NULL;
         if (*c.at == '\n' || (*c.at == '\r' && c.at + 1 < c.end && c.at[1] == '\n')) {
             c.at += *c.at == '\r' ? 2 : 1;

@@ -414,6 +414,8 @@ static agon_status read_list_file(agon_ctx *ctx, const char *path, writer *w) {
     for (size_t i = 0; s == AGON_OK && i < json_array_size(list); i++) {
         char where[600];
         snprintf(where, sizeof where, "%.500s: row %zu", path, i + 1);
+        if ((s = ctx_check_interrupt(ctx)))
+            break;
         if (json_is_object(json_array_get(list, i)))
             s = write_row(w, where, json_array_get(list, i));
         else

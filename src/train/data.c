@@ -169,7 +169,9 @@ static agon_status feed_array(row_reader *r, const void *rows) {
     for (size_t i = 0; i < json_array_size(rows) && s == AGON_OK; i++) {
         char where[48];
         snprintf(where, sizeof where, "training row %zu", i + 1);
-        s = take_row(r, where, json_array_get(rows, i));
+        s = ctx_check_interrupt(r->ctx);
+        if (s == AGON_OK)
+            s = take_row(r, where, json_array_get(rows, i));
     }
     return s;
 }

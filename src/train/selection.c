@@ -137,7 +137,8 @@ agon_status pack_best_fit(agon_ctx *ctx, const size_t *lengths, size_t n, size_t
     for (size_t i = 0; i < n; i++)
         sorted[i] = (keyed){-(double)lengths[i], i};
     qsort(sorted, n, sizeof *sorted, ascending);
-    for (size_t i = 0; i < n; i++) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < n && !(s = ctx_check_interrupt(ctx)); i++) {
         size_t document = sorted[i].index, length = lengths[document], best = bins;
         for (size_t b = 0; b < bins; b++)
             if (room[b] >= length && (best == bins || room[b] < room[best]))
@@ -149,6 +150,7 @@ agon_status pack_best_fit(agon_ctx *ctx, const size_t *lengths, size_t n, size_t
     }
     free(sorted);
     free(room);
-    *n_bins = bins;
-    return AGON_OK;
+    if (!s)
+        *n_bins = bins;
+    return s;
 }

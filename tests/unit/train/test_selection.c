@@ -135,6 +135,16 @@ static void packing__fills_bins_as_the_vector(void **state) {
     json_decref(root);
 }
 
+static void packing__ends_when_interrupted(void **state) {
+    agon_ctx *ctx = *state;
+    const size_t lengths[] = {3, 2, 1};
+    size_t bin[3], n_bins = 7;
+    agon_interrupt(ctx);
+    assert_int_equal(pack_best_fit(ctx, lengths, 3, 4, bin, &n_bins), AGON_EINTERRUPTED);
+    assert_int_equal(n_bins, 7);
+    agon_interrupt_clear(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(co_teaching__agrees_with_the_vector),
@@ -142,6 +152,7 @@ int main(void) {
         cmocka_unit_test(rejection__agrees_with_the_vector),
         cmocka_unit_test(rejection__makes_pairs),
         cmocka_unit_test(packing__fills_bins_as_the_vector),
+        cmocka_unit_test(packing__ends_when_interrupted),
     };
     return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }
