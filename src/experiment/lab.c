@@ -19,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_DEPTH = 8, MOST_WIDTH = 1024, MOST_LAYERS = 32 };
+enum { MAX_DEPTH = 8, ALIASED = 1 << 16, MOST_WIDTH = 1024, MOST_LAYERS = 32 };
 
 /* ---- YAML ------------------------------------------------------------------------------------------------ */
 
@@ -39,8 +39,21 @@ static json_t *scalar_json(const yaml_node_t *node) {
     return !*end && isfinite(real) ? json_real(real) : json_string(text);
 }
 
-static json_t *node_json(yaml_document_t *d, const yaml_node_t *node, int depth) {
-    if (!node || depth > MAX_DEPTH)
+/* What is still to be made of a document: a node costs one and its text's bytes, each time an alias stands for it. */
+typedef struct yaml_source {
+    yaml_document_t *document;
+    size_t left;
+} yaml_source;
+
+static bool spend(yaml_source *d, const yaml_node_t *node) {
+    const size_t cost = 1 + (node->type == YAML_SCALAR_NODE ? node->data.scalar.length : 0);
+    const bool fits = cost <= d->left;
+    d->left = fits ? d->left - cost : 0;
+    return fits;
+}
+
+static json_t *node_json(yaml_source *d, const yaml_node_t *node, int depth) {
+    if (!node || depth > MAX_DEPTH || !spend(d, node))
         return NULL;
     if (node->type == YAML_SCALAR_NODE)
         return scalar_json(node);
@@ -48,14 +61,14 @@ static json_t *node_json(yaml_document_t *d, const yaml_node_t *node, int depth)
     bool fine = made != NULL;
     if (node->type == YAML_SEQUENCE_NODE)
         for (const yaml_node_item_t *i = node->data.sequence.items.start; fine && i < node->data.sequence.items.top; i++)
-            fine = json_array_append_new(made, node_json(d, yaml_document_get_node(d, *i), depth + 1)) == 0;
+            fine = json_array_append_new(made, node_json(d, yaml_document_get_node(d->document, *i), depth + 1)) == 0;
     else
         for (const yaml_node_pair_t *p = node->data.mapping.pairs.start; fine && p < node->data.mapping.pairs.top; p++) {
-            const yaml_node_t *key = yaml_document_get_node(d, p->key);
-            fine = key && key->type == YAML_SCALAR_NODE &&
+            const yaml_node_t *key = yaml_document_get_node(d->document, p->key);
+            fine = key && key->type == YAML_SCALAR_NODE && spend(d, key) &&
                    !json_object_get(made, (const char *)key->data.scalar.value) &&
                    json_object_set_new(made, (const char *)key->data.scalar.value,
-                                       node_json(d, yaml_document_get_node(d, p->value), depth + 1)) == 0;
+                                       node_json(d, yaml_document_get_node(d->document, p->value), depth + 1)) == 0;
         }
     if (fine)
         return made;
@@ -74,8 +87,11 @@ agon_status lab_read_yaml(agon_ctx *ctx, const char *path, json_t **out) {
     if (s)
         return s;
     const yaml_node_t *root = yaml_document_get_root_node(&document);
-    *out = root && root->type == YAML_MAPPING_NODE ? node_json(&document, root, 0) : NULL;
+    yaml_source from = {&document, size_add(size_mul(n, 2), ALIASED)}; /* without aliases a file makes at most twice its bytes */
+    *out = root && root->type == YAML_MAPPING_NODE ? node_json(&from, root, 0) : NULL;
     yaml_document_delete(&document);
+    if (!*out && from.left == 0)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: its aliases (*name) make much more of it than it says; write out what is meant", path);
     return *out ? AGON_OK : ctx_fail(ctx, AGON_EFORMAT, "%s: must be a mapping of keys, each once, at most %d deep", path, MAX_DEPTH);
 }
 

@@ -57,6 +57,28 @@ static void lab__reads_options(void **state) {
     yaml(&f, "- 1\n", AGON_EFORMAT);
     yaml(&f, "a: 1\na: 2\n", AGON_EFORMAT);
     yaml(&f, "a: [[[[[[[[[[[1]]]]]]]]]]]\n", AGON_EFORMAT);
+    given = yaml(&f, "a: &a [1, 2]\nb: [*a, *a]\n", AGON_OK); /* an alias is what it stands for */
+    want = json_loads("{\"a\":[1,2],\"b\":[[1,2],[1,2]]}", 0, NULL);
+    assert_true(json_equal(given, want));
+    json_decref(given), json_decref(want);
+    end(&f);
+}
+
+/* Aliases of aliases make 10^6 values of a few lines, or many copies of a long text: refused before they are made. */
+static void lab__refuses_aliases_that_outgrow_their_file(void **state) {
+    (void)state;
+    fixture f = begin(1, "{}");
+    yaml(&f, "a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+             "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n", AGON_EFORMAT);
+    assert_non_null(strstr(agon_error(f.ctx), "aliases"));
+    char *text = malloc(40000);
+    size_t n = (size_t)sprintf(text, "a: &a '%020000d'\nb: [", 0);
+    for (int i = 0; i < 1000; i++)
+        n += (size_t)sprintf(text + n, "%s*a", i ? "," : "");
+    sprintf(text + n, "]\n");
+    yaml(&f, text, AGON_EFORMAT);
+    assert_non_null(strstr(agon_error(f.ctx), "aliases"));
+    free(text);
     end(&f);
 }
 
@@ -495,6 +517,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lab__seeds_have_an_interval),
         cmocka_unit_test(lab__reads_options),
+        cmocka_unit_test(lab__refuses_aliases_that_outgrow_their_file),
         cmocka_unit_test(lab__lists_are_checked),
         cmocka_unit_test(lab__begins_with_the_options_there_are),
         cmocka_unit_test(lab__stages_come_back_whole_or_not),
