@@ -113,29 +113,74 @@ static bool in_place(const char *path, const part_writer *p) {
     return same;
 }
 
-static agon_status write_part(agon_ctx *ctx, const place *places, size_t n, const size_t *part_of, size_t k, split_part *part, part_writer *out) {
-    buffer b = {0};
-    bool kept = true;
-    part->n_rows = 0;
-    for (size_t i = 0; i < n && kept; i++) {
+/* The part's lines in file order. */
+static agon_status part_lines(agon_ctx *ctx, const place *places, size_t n, const size_t *part_of, size_t k, stream_add take, void *arg) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < n && !s; i++) {
         if (part_of[places[i].group] != k)
             continue;
-        kept = buffer_text(&b, places[i].row->line) && buffer_char(&b, '\n');
-        part->n_rows++;
+        if (!(s = ctx_check_interrupt(ctx)) && !(s = take(arg, places[i].row->line, strlen(places[i].row->line))))
+            s = take(arg, "\n", 1);
     }
-    agon_status s = kept ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory dividing rows");
-    if (!s) {
-        out->hash = hash_bytes(b.data, b.size);
-        out->size = b.size;
-    }
-    if (!s && !in_place(part->path, out)) {
-        s = output_is_new(ctx, part->path);
-        if (!s)
-            s = file_writer_open(ctx, part->path, &out->w);
-        if (!s)
-            s = file_writer_add(ctx, out->w, b.data, b.size);
-    }
-    buffer_free(&b);
+    return s;
+}
+
+typedef struct measure {
+    hasher *hash;
+    uint64_t size;
+} measure;
+
+static agon_status measure_piece(void *arg, const void *data, size_t n) {
+    measure *m = arg;
+    hasher_add(m->hash, data, n);
+    m->size += n;
+    return AGON_OK;
+}
+
+/* Pieces gathered to writes of some size: a part may be larger than memory has room for once more. */
+typedef struct gather {
+    agon_ctx *ctx;
+    file_writer *w;
+    buffer pending;
+} gather;
+
+enum { WRITE_BYTES = 1 << 20 };
+
+static agon_status flush(gather *g) {
+    agon_status s = file_writer_add(g->ctx, g->w, g->pending.data, g->pending.size);
+    buffer_clear(&g->pending);
+    return s;
+}
+
+static agon_status write_piece(void *arg, const void *data, size_t n) {
+    gather *g = arg;
+    if (!buffer_append(&g->pending, data, n))
+        return ctx_no_memory(g->ctx);
+    return g->pending.size < WRITE_BYTES ? AGON_OK : flush(g);
+}
+
+static agon_status write_part(agon_ctx *ctx, const place *places, size_t n, const size_t *part_of, size_t k, split_part *part, part_writer *out) {
+    measure m = {.hash = hasher_new()};
+    if (!m.hash)
+        return ctx_no_memory(ctx);
+    part->n_rows = 0;
+    for (size_t i = 0; i < n; i++)
+        part->n_rows += part_of[places[i].group] == k;
+    agon_status s = part_lines(ctx, places, n, part_of, k, measure_piece, &m);
+    out->hash = hasher_end(m.hash);
+    out->size = m.size;
+    if (s || in_place(part->path, out))
+        return s;
+    s = output_is_new(ctx, part->path);
+    if (!s)
+        s = file_writer_open(ctx, part->path, &out->w);
+    if (s)
+        return s;
+    gather g = {.ctx = ctx, .w = out->w};
+    s = part_lines(ctx, places, n, part_of, k, write_piece, &g);
+    if (!s)
+        s = flush(&g);
+    buffer_free(&g.pending);
     return s;
 }
 

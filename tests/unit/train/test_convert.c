@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "test.h"
+#include <sys/resource.h>
 #include <unistd.h>
 
 typedef struct world {
@@ -260,6 +261,49 @@ static void split__all_parts_or_none(void **state) {
     }
 }
 
+static size_t peak_bytes(void) {
+    struct rusage used;
+    assert_int_equal(getrusage(RUSAGE_SELF, &used), 0);
+    return (size_t)used.ru_maxrss << 10;
+}
+
+/* Rows are held once: a part of a gibibyte and more is no buffer of that size. */
+static void split__holds_rows_once(void **state) {
+    world *w = *state;
+    enum { ROWS = 2000, ROW = 16 << 10 };
+    split_part parts[2] = {{w->to, 0.99, 0}, {w->other, 0.01, 0}};
+    split_report r;
+    FILE *file = fopen(w->from, "w");
+    for (int i = 0; i < ROWS; i++)
+        fprintf(file, "{\"prompt\":\"q%d\",\"completion\":\"%0*d\"}\n", i, ROW, i);
+    fclose(file);
+    const size_t before = peak_bytes();
+    assert_ok(w->ctx, split(w, 7, parts, &r));
+    const size_t more = peak_bytes() - before;
+    assert_int_equal(parts[0].n_rows, ROWS - ROWS / 100);
+    byte_reader part;
+    assert_ok(w->ctx, byte_reader_open(w->ctx, w->to, &part));
+    assert_true(part.size > (size_t)parts[0].n_rows * ROW);
+    byte_reader_close(&part);
+#if !defined(__SANITIZE_ADDRESS__) /* which keeps what was freed */
+    assert_true(more < (size_t)ROWS * ROW * 3 / 2);
+#else
+    (void)more;
+#endif
+}
+
+static void split__ends_when_interrupted(void **state) {
+    world *w = *state;
+    split_part parts[2] = {{w->to, 0.5, 0}, {w->other, 0.5, 0}};
+    split_report r;
+    static const char rows[] = "{\"text\":\"1\"}\n{\"text\":\"2\"}\n";
+    assert_ok(w->ctx, file_write(w->ctx, w->from, rows, strlen(rows)));
+    agon_interrupt(w->ctx);
+    assert_int_equal(split(w, 7, parts, &r), AGON_EINTERRUPTED);
+    agon_interrupt_clear(w->ctx);
+    assert_int_not_equal(access(w->to, F_OK), 0);
+}
+
 /* Every prompt in three pairs, whose answers begin alike in one of them. */
 static void expect_pairs_together(world *w, const char *before, const char *after, size_t n_guessed) {
     char *text = malloc(1 << 16), *at = text;
@@ -374,6 +418,8 @@ int main(void) {
         cmocka_unit_test(convert__fixes_change_only_what_is_flagged),
         cmocka_unit_test(split__keeps_prompts_together),
         cmocka_unit_test(split__all_parts_or_none),
+        cmocka_unit_test(split__holds_rows_once),
+        cmocka_unit_test(split__ends_when_interrupted),
         cmocka_unit_test(split__finds_the_prompt_of_two_texts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
