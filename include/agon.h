@@ -1059,7 +1059,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_experiment(agon_ctx *ctx, const char *
 /* ---- models in and out ------------------------------------------------------------------------------- */
 
 /* Takes a GGUF file or Hugging Face folder into the cache folder as `name` (NULL: the path's last word without .gguf):
- * every tensor and the tokenizer are read and checked, then the files are hard-linked or copied, and appear whole or
+ * every tensor and the tokenizer are read and checked, then the files are copied, and appear whole or
  * not at all. *json new: {"name", "path", "id", "architecture", "parameters", "bytes", "chat_template"}; bytes 0:
  * the same model was there. AGON_EINVAL: a bad name, or another model has it, be it by a file of its tokenizer,
  * template or generation_config.json only. */

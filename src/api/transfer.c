@@ -13,9 +13,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,7 +27,7 @@ typedef struct importing {
     agon_ctx *ctx;
     char source[PATH_MAX];
     const char *name;
-    char *folder, *target, *temporary; /* cache/models, .../NAME, .../.NAME.PID.part */
+    char *folder, *target, *temporary; /* cache/models, .../NAME, .../.NAME.HEX.part */
     weights *w;
     tokenizer *t;
     hash256 id;
@@ -95,37 +97,59 @@ static agon_status check_source(importing *im) {
     return s ? s : weights_id(im->ctx, im->w, &im->id);
 }
 
+#ifndef FICLONE
+#define FICLONE _IOW(0x94, 9, int)
+#endif
+
 /* ---- import: copying --------------------------------------------------------------------------------------- */
 
-static agon_status copy_bytes(importing *im, const char *from, const char *to) {
-    enum { PIECE = 1 << 24 };
-    file_map map = {0};
-    file_writer *w = NULL;
-    agon_status s = file_map_open(im->ctx, from, &map);
-    if (s)
-        return s;
-    s = file_writer_open(im->ctx, to, &w);
-    for (size_t at = 0; at < map.size && !s; at += PIECE) {
-        s = file_writer_add(im->ctx, w, map.data + at, map.size - at < PIECE ? map.size - at : PIECE);
-        if (!s)
+/* r's bytes into a new file: shared with it until one of both is written to, where the file system can do that, or else copied. Never a second name of
+ * somebody's file, which would change when that is written to in place. */
+static agon_status fill_file(importing *im, const byte_reader *r, int fd, const char *to) {
+    enum { PIECE = 1 << 20 };
+    agon_status s = AGON_OK;
+    if (ioctl(fd, FICLONE, r->fd) != 0) {
+        char *piece = malloc(PIECE);
+        s = piece ? AGON_OK : ctx_no_memory(im->ctx);
+        for (size_t at = 0, n; at < r->size && !s; at += n) {
+            n = r->size - at < PIECE ? r->size - at : PIECE;
             s = ctx_check_interrupt(im->ctx);
+            if (!s)
+                s = byte_reader_read(im->ctx, r, at, piece, n);
+            for (size_t done = 0; done < n && !s;) {
+                const ssize_t wrote = write(fd, piece + done, n - done);
+                if (wrote >= 0)
+                    done += (size_t)wrote;
+                else if (errno != EINTR)
+                    s = file_fail(im->ctx, to, "writing");
+            }
+        }
+        free(piece);
     }
-    if (s)
-        file_writer_abort(w);
-    else
-        s = file_writer_commit_take(im->ctx, w);
-    file_unmap(&map);
-    return s;
+    return s || fsync(fd) == 0 ? s : file_fail(im->ctx, to, "syncing");
 }
 
-/* A hard link costs nothing; across file systems the bytes are copied. */
-static agon_status take_file(importing *im, const char *from, const char *to) {
-    struct stat info;
-    if (stat(from, &info) == 0)
-        im->bytes += (uint64_t)info.st_size;
-    if (linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW) == 0)
-        return AGON_OK;
-    return copy_bytes(im, from, to);
+/* *out: the new file, open; -1 after a failure. */
+static agon_status take_file(importing *im, const char *from, const char *to, int *out) {
+    byte_reader r;
+    *out = -1;
+    agon_status s = byte_reader_open(im->ctx, from, &r);
+    if (s)
+        return s;
+    const int fd = open(to, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd < 0)
+        s = file_fail(im->ctx, to, "creating");
+    if (fd >= 0)
+        (void)flock(fd, LOCK_EX | LOCK_NB); /* for sweep_killed */
+    if (!s)
+        s = fill_file(im, &r, fd, to);
+    im->bytes += r.size;
+    byte_reader_close(&r);
+    if (s && fd >= 0)
+        close(fd);
+    else
+        *out = fd;
+    return s;
 }
 
 static bool is_wanted(const char *name) {
@@ -139,22 +163,33 @@ static bool is_wanted(const char *name) {
     return false;
 }
 
-static agon_status take_folder(importing *im) {
+/* *out: the new folder, open. */
+static agon_status take_folder(importing *im, int *out) {
     DIR *folder = opendir(im->source);
+    *out = -1;
     if (!folder)
         return ctx_fail(im->ctx, AGON_EIO, "%s cannot be read: %s", im->source, strerror(errno));
     agon_status s = folder_make(im->ctx, im->temporary);
+    if (!s && (*out = open(im->temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        s = file_fail(im->ctx, im->temporary, "opening");
+    if (!s)
+        (void)flock(*out, LOCK_EX | LOCK_NB);
     for (struct dirent *e; !s && (e = readdir(folder));) {
         char from[PATH_MAX], to[PATH_MAX];
+        int fd = -1;
         if (!is_wanted(e->d_name))
             continue;
         if (snprintf(from, sizeof from, "%s/%s", im->source, e->d_name) >= (int)sizeof from ||
             snprintf(to, sizeof to, "%s/%s", im->temporary, e->d_name) >= (int)sizeof to)
             s = ctx_fail(im->ctx, AGON_EINVAL, "%s/%s: the name is too long", im->source, e->d_name);
         else if (file_exists(from))
-            s = take_file(im, from, to);
+            s = take_file(im, from, to, &fd);
+        if (fd >= 0)
+            close(fd);
     }
     closedir(folder);
+    if (!s && fsync(*out) != 0)
+        s = file_fail(im->ctx, im->temporary, "syncing the folder");
     return s;
 }
 
@@ -179,29 +214,32 @@ static agon_status sync_folder(agon_ctx *ctx, const char *path) {
     return s;
 }
 
-/* Removes what killed imports under this name left, .NAME.PID.part. */
+/* Removes what killed imports under this name left, .NAME.HEX.part: a living one holds a lock on it, in whatever container it runs. */
 static void sweep_killed(const importing *im) {
     DIR *folder = opendir(im->folder);
     const size_t n = strlen(im->name);
     for (struct dirent *e; folder && (e = readdir(folder));) {
-        char *end, path[PATH_MAX];
+        char path[PATH_MAX];
         if (e->d_name[0] != '.' || strncmp(e->d_name + 1, im->name, n) != 0 || e->d_name[n + 1] != '.')
             continue;
-        const long pid = strtol(e->d_name + n + 2, &end, 10);
-        const bool living = pid > 0 && pid != (long)getpid() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
-        if (pid > 0 && strcmp(end, ".part") == 0 && !living && snprintf(path, sizeof path, "%s/%s", im->folder, e->d_name) < (int)sizeof path)
+        const char *rest = e->d_name + n + 2;
+        const size_t digits = strspn(rest, "0123456789abcdef");
+        if (digits == 0 || strcmp(rest + digits, ".part") != 0 || snprintf(path, sizeof path, "%s/%s", im->folder, e->d_name) >= (int)sizeof path)
+            continue;
+        const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
             remove_written(path);
+        if (fd >= 0)
+            close(fd);
     }
     if (folder)
         closedir(folder);
 }
 
 static agon_status take_in(importing *im) {
-    bool is_folder = folder_exists(im->source);
+    int held; /* open, and so locked, until it has its name */
     sweep_killed(im);
-    agon_status s = is_folder ? take_folder(im) : take_file(im, im->source, im->temporary);
-    if (!s && is_folder)
-        s = sync_folder(im->ctx, im->temporary);
+    agon_status s = folder_exists(im->source) ? take_folder(im, &held) : take_file(im, im->source, im->temporary, &held);
     if (!s && rename(im->temporary, im->target) != 0)
         s = file_fail(im->ctx, im->target, "renaming into place");
     if (s) {
@@ -209,6 +247,8 @@ static agon_status take_in(importing *im) {
     } else if ((s = sync_folder(im->ctx, im->folder))) {
         remove_written(im->target);
     }
+    if (held >= 0)
+        close(held);
     return s;
 }
 
@@ -270,12 +310,15 @@ static agon_status check_taken(importing *im) {
 static agon_status make_paths(importing *im) {
     char *cache = NULL;
     buffer folder = {0}, target = {0}, temporary = {0};
+    uint64_t chance = 0; /* a number of the process may be another's in another container */
+    if (getrandom(&chance, sizeof chance, 0) != (ssize_t)sizeof chance)
+        return file_fail(im->ctx, im->source, "naming a temporary file");
     agon_status s = models_cache(im->ctx, &cache);
     if (s)
         return s;
     buffer_printf(&folder, "%s/models", cache);
     buffer_printf(&target, "%s/models/%s", cache, im->name);
-    buffer_printf(&temporary, "%s/models/.%s.%ld.part", cache, im->name, (long)getpid());
+    buffer_printf(&temporary, "%s/models/.%s.%016llx.part", cache, im->name, (unsigned long long)chance);
     free(cache);
     im->folder = buffer_take(&folder);
     im->target = buffer_take(&target);

@@ -33,7 +33,7 @@ const command command_import = {
     "import",
     "a model file or folder into the cache, under a name",
     "import PATH [--name N] [--json]\n\n"
-    "Reads and checks every tensor and the tokenizer of a GGUF file or Hugging Face folder, then hard-links or copies it into\n"
+    "Reads and checks every tensor and the tokenizer of a GGUF file or Hugging Face folder, then copies it into\n"
     "the cache folder (${XDG_CACHE_HOME:-~/.cache}/agon/models), whole or not at all.\n\n"
     "  --name N   how --model will call it (default: the file's name without .gguf)\n"
     "  --json     {\"name\", \"path\", \"id\", \"architecture\", \"parameters\", \"bytes\", \"chat_template\"}; bytes 0: it was there\n\n"

@@ -91,15 +91,25 @@ one_sentence
 [ ! -e copy2 ] || fail "a refused export left something"
 
 # ---- import: file and folder, under a name, whole or not at all
-mkdir -p cache/agon/models/.mine.999999998.part
+mkdir -p cache/agon/models/.mine.999999998.part cache/agon/models/.mine.0123456789abcdef.part
 : >cache/agon/models/.mine.999999998.part/config.json
-: >cache/agon/models/.mine.999999999.part
 : >cache/agon/models/.mine.$$.part
+living=.mine.0123456789abcdef.part # of an import whose process has no number here: in another container, say
+flock "cache/agon/models/$living" sleep 600 &
+holder=$!
+while flock -n "cache/agon/models/$living" true; do sleep 0.1; done
 run 0 "$agon" import plain.gguf --name mine --json
 says out '"name":"mine","path":"[^"]*/cache/agon/models/mine","id":"[0-9a-f]{64}"'
 count
-[ "$(ls -A cache/agon/models)" = "$(printf '%s\n' .mine.$$.part mine)" ] || fail "what killed imports left stays, or what a living one makes is gone"
-rm cache/agon/models/.mine.$$.part
+[ "$(ls -A cache/agon/models)" = "$(printf '%s\n' $living mine)" ] || fail "what killed imports left stays, or what a living one makes is gone"
+kill $holder
+rm -r "cache/agon/models/$living"
+# Somebody writes into the original in place: the model that was taken in is its own.
+cp plain.gguf source.gguf
+run 0 "$agon" import source.gguf --name taken
+: >source.gguf
+same cache/agon/models/taken plain.gguf
+rm cache/agon/models/taken
 scored mine_out --model mine
 same base mine_out
 run 0 "$agon" import merged_hf

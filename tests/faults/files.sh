@@ -42,7 +42,7 @@ code=$?
 says err '^agon: [^ ]*/here/tiny.gguf: could not be read further'; one_sentence
 [ ! -e here/small.gguf ] || fail "half a model was written"
 
-# A model under a name is a link where that can be, else a copy; a folder's files are taken one by one.
+# A model under a name is a copy; a folder's files are taken one by one.
 intact() { [ ! -e cache/agon/models/mine ]; }
 export XDG_CACHE_HOME="$work/here/cache"
 survives 8 10 mine "$agon" import tiny.gguf --name mine --json
