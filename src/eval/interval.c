@@ -25,13 +25,24 @@ interval clopper_pearson(size_t k, size_t n, double alpha) {
                       clopper_pearson_upper(k, n, alpha / 2)};
 }
 
+interval clopper_pearson_at(double p, double n, double alpha) {
+    assert(p >= 0 && p <= 1 && n > 0 && alpha > 0 && alpha < 1);
+    const double k = p * n;
+    return (interval){p > 0 ? special_beta_quantile(k, n - k + 1, alpha / 2) : 0, p < 1 ? special_beta_quantile(k + 1, n - k, 1 - alpha / 2) : 1};
+}
+
 interval wilson(size_t k, size_t n, double alpha) {
-    assert(k <= n && alpha > 0 && alpha < 1);
-    double z = special_normal_quantile(1 - alpha / 2), m = (double)n, p = (double)k / m;
+    assert(k <= n);
+    return n > 0 ? wilson_at((double)k / (double)n, (double)n, alpha) : (interval){0, 1};
+}
+
+interval wilson_at(double p, double m, double alpha) {
+    assert(p >= 0 && p <= 1 && m > 0 && alpha > 0 && alpha < 1);
+    double z = special_normal_quantile(1 - alpha / 2);
     double centre = (p + z * z / (2 * m)) / (1 + z * z / m);
     double half = z / (1 + z * z / m) * sqrt(p * (1 - p) / m + z * z / (4 * m * m));
-    /* At k = 0 and k = n, also of nothing, the ends are 0 and 1 exactly; rounding must not say otherwise. */
-    return (interval){k == 0 ? 0 : fmax(0, centre - half), k == n ? 1 : fmin(1, centre + half)};
+    /* At p = 0 and p = 1 the ends are 0 and 1 exactly; rounding must not say otherwise. */
+    return (interval){p == 0 ? 0 : fmax(0, centre - half), p == 1 ? 1 : fmin(1, centre + half)};
 }
 
 interval interval_of_draws(double *draws, size_t n) {

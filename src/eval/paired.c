@@ -31,9 +31,18 @@ double paired_gain(const paired_table *t) {
     return n ? ((double)t->gained - (double)t->lost) / (double)n : 0;
 }
 
+/* The four counts, as of `weight` times as many items. */
+typedef struct cells {
+    double both, gained, lost, neither, n;
+} cells;
+
+static cells weighted(const paired_table *t, double weight) {
+    return (cells){weight * (double)t->both, weight * (double)t->gained, weight * (double)t->lost, weight * (double)t->neither, weight * (double)paired_n(t)};
+}
+
 /* Correlation of the two outcomes with Newcombe's continuity correction for a positive one. */
-static double outcome_correlation(const paired_table *t) {
-    double a = (double)t->both, b = (double)t->gained, c = (double)t->lost, d = (double)t->neither;
+static double outcome_correlation(const cells *t) {
+    double a = t->both, b = t->gained, c = t->lost, d = t->neither;
     double margins = (a + b) * (c + d) * (a + c) * (b + d), cross = a * d - b * c;
     if (margins <= 0)
         return 0;
@@ -42,13 +51,11 @@ static double outcome_correlation(const paired_table *t) {
     return cross / sqrt(margins);
 }
 
-static interval newcombe(const paired_table *t, double alpha) {
-    size_t n = paired_n(t);
-    interval now = wilson(t->both + t->gained, n, alpha),
-             before = wilson(t->both + t->lost, n, alpha);
-    double p = (double)(t->both + t->gained) / (double)n,
-           q = (double)(t->both + t->lost) / (double)n;
-    double phi = outcome_correlation(t), gain = paired_gain(t);
+static interval newcombe(const paired_table *t, double weight, double alpha) {
+    const cells c = weighted(t, weight);
+    double n = (double)paired_n(t), p = (double)(t->both + t->gained) / n, q = (double)(t->both + t->lost) / n;
+    interval now = wilson_at(p, c.n, alpha), before = wilson_at(q, c.n, alpha);
+    double phi = outcome_correlation(&c), gain = paired_gain(t);
     double down = p - now.low, up = now.high - p, down_q = q - before.low, up_q = before.high - q;
     double low = down * down - 2 * phi * down * up_q + up_q * up_q;
     double high = up * up - 2 * phi * up * down_q + down_q * down_q;
@@ -56,11 +63,15 @@ static interval newcombe(const paired_table *t, double alpha) {
 }
 
 interval paired_difference(const paired_table *t, double alpha) {
-    const size_t n = paired_n(t);
-    interval widest = n > 0 ? (interval){1, -1} : (interval){-1, 1};
-    for (size_t k = 0; k <= t->same && n > 0; k++) {
+    return paired_n(t) > 0 ? paired_difference_at(t, (double)paired_n(t), alpha) : (interval){-1, 1};
+}
+
+interval paired_difference_at(const paired_table *t, double n, double alpha) {
+    assert(paired_n(t) > 0 && n > 0);
+    interval widest = {1, -1};
+    for (size_t k = 0; k <= t->same; k++) {
         const paired_table truth = {t->both + k, t->gained, t->lost, t->neither + t->same - k, 0};
-        const interval x = newcombe(&truth, alpha);
+        const interval x = newcombe(&truth, n / (double)paired_n(t), alpha);
         widest = (interval){fmin(widest.low, x.low), fmax(widest.high, x.high)};
     }
     return widest;
@@ -123,11 +134,15 @@ static double tango_z(double gained, double lost, double n, double delta) {
 
 noninferiority noninferiority_tango(size_t gained, size_t lost, size_t n, double margin,
                                     double alpha) {
-    assert(gained + lost <= n && margin >= 0 && margin < 1 && alpha > 0 && alpha < 0.5);
-    if (n == 0)
-        return (noninferiority){.p = 1, .lower = -1};
-    double b = (double)gained, c = (double)lost, m = (double)n,
-           z_alpha = special_normal_quantile(1 - alpha);
+    assert(gained + lost <= n);
+    const paired_table t = {.gained = gained, .lost = lost, .neither = n - gained - lost};
+    return n > 0 ? noninferiority_tango_at(&t, (double)n, margin, alpha) : (noninferiority){.p = 1, .lower = -1};
+}
+
+noninferiority noninferiority_tango_at(const paired_table *t, double n, double margin, double alpha) {
+    assert(margin >= 0 && margin < 1 && alpha > 0 && alpha < 0.5 && paired_n(t) > 0 && n > 0);
+    const cells as_of = weighted(t, n / (double)paired_n(t));
+    double b = as_of.gained, c = as_of.lost, m = as_of.n, z_alpha = special_normal_quantile(1 - alpha);
     noninferiority out = {.difference = (b - c) / m, .z = tango_z(b, c, m, -margin)};
     out.p = special_normal(-out.z);
     out.holds = out.p < alpha;

@@ -28,6 +28,8 @@ double paired_gain(const paired_table *t);
 /* Interval of paired_gain (Newcombe 1998, method 10), the widest that any truth about the `same` items
  * gives; [-1, 1] when empty. */
 interval paired_difference(const paired_table *t, double alpha);
+/* The same as of n items, which need not be a whole number, of the table's shares; n > 0, and the table is not empty. */
+interval paired_difference_at(const paired_table *t, double n, double alpha);
 
 /* McNemar's test (V:mcnemar): two-sided exact p. */
 double mcnemar_exact(size_t gained, size_t lost);
@@ -57,6 +59,8 @@ typedef struct noninferiority {
 } noninferiority;
 noninferiority noninferiority_tango(size_t gained, size_t lost, size_t n, double margin,
                                     double alpha);
+/* The same as of n items of the table's shares, which need not be a whole number; n > 0, and the table is not empty. */
+noninferiority noninferiority_tango_at(const paired_table *t, double n, double margin, double alpha);
 
 /* Items needed when the true difference is 0 (V:noninferiority_sample_size): psi is the share of
  * discordant items. */

@@ -56,19 +56,40 @@ const char *arm_text(const json_t *results, size_t i) {
     return field_text(json_array_get(json_object_get(out, "completions"), 0), "text");
 }
 
-json_t *arm_row(const char *name, const bool *now, const bool *before, size_t n, size_t n_examples, int64_t n_tokens) {
-    const paired_table t = paired_count(now, before, n);
-    json_t *row = paired_json(&t);
+/* *sets: of the tasks, where any has more than one, else untouched. */
+static agon_status tied_sets(agon_ctx *ctx, const bool *now, const bool *before, arm_tasks tasks, paired_sets *room, const paired_sets **sets) {
+    *room = (paired_sets){0};
+    agon_status s = tasks.sets ? paired_sets_new(ctx, tasks.n_sets, room) : AGON_OK;
+    for (size_t i = 0; i < tasks.n && tasks.sets && !s; i++)
+        paired_sets_add(room, tasks.sets[i], now[i], before[i]);
+    if (!s && tasks.sets && paired_sets_tied(room))
+        *sets = room;
+    return s;
+}
+
+json_t *arm_row(agon_ctx *ctx, const char *name, const bool *now, const bool *before, arm_tasks tasks, size_t n_examples, int64_t n_tokens) {
+    const paired_table t = paired_count(now, before, tasks.n);
+    const paired_sets *sets = NULL;
+    paired_sets room;
+    json_t *row = tied_sets(ctx, now, before, tasks, &room, &sets) ? NULL : paired_json(&t, sets);
     json_object_set_new(row, "arm", json_string(name));
     json_object_set_new(row, "examples", json_integer((json_int_t)n_examples));
     json_object_set_new(row, "loss_tokens", json_integer((json_int_t)n_tokens));
+    paired_sets_free(&room);
     return row;
 }
 
-json_t *arm_against(const bool *version, const bool *arm, size_t n) {
-    const paired_table t = paired_count(version, arm, n);
-    const interval ci = paired_difference(&t, 0.05);
-    return json_pack("{sf s[ff] sf}", "gain", paired_gain(&t), "ci95", ci.low, ci.high, "p", mcnemar_exact(t.gained, t.lost));
+json_t *arm_against(agon_ctx *ctx, const bool *version, const bool *arm, arm_tasks tasks) {
+    const paired_table t = paired_count(version, arm, tasks.n);
+    const paired_sets *sets = NULL;
+    sign_flip flip = {.two_sided = mcnemar_exact(t.gained, t.lost)};
+    paired_sets room;
+    agon_status s = tied_sets(ctx, version, arm, tasks, &room, &sets);
+    if (!s && sets)
+        s = paired_sets_test(ctx, sets, &flip);
+    const interval ci = !s && sets ? paired_sets_difference(sets, &t, 0.05) : paired_difference(&t, 0.05);
+    paired_sets_free(&room);
+    return s ? NULL : json_pack("{sf s[ff] sf}", "gain", paired_gain(&t), "ci95", ci.low, ci.high, "p", flip.two_sided);
 }
 
 void arm_note_lack(cast *c, const char *name, int64_t n_tokens, int64_t wanted, json_t *row) {

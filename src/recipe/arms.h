@@ -26,10 +26,17 @@ AGON_MUST_CHECK agon_status arm_answer(cast *c, arm *a, const json_t *inputs, js
 json_t *arm_question(const cast *c, const arm *a, const char *query, const char *prompt);
 /* The text of answer i of those results; "" where there is none. */
 const char *arm_text(const json_t *results, size_t i);
-/* {"n", "before", "after", "gain", "ci95", "arm", "examples", "loss_tokens"}; new. now, before [n]. */
-json_t *arm_row(const char *name, const bool *now, const bool *before, size_t n, size_t n_examples, int64_t n_tokens);
-/* What the version gains over an arm on the same tasks, [n] each: {"gain", "ci95": Newcombe, "p": exact McNemar, two-sided}; new. */
-json_t *arm_against(const bool *version, const bool *arm, size_t n);
+/* What was right of the same tasks, [n]. sets: numbers below n_sets, equal for tasks that are no evidence independent of one another; NULL: all are. */
+typedef struct arm_tasks {
+    size_t n;
+    const size_t *sets;
+    size_t n_sets;
+} arm_tasks;
+/* paired_json of them with "arm", "examples", "loss_tokens"; new. NULL: no memory. */
+json_t *arm_row(agon_ctx *ctx, const char *name, const bool *now, const bool *before, arm_tasks tasks, size_t n_examples, int64_t n_tokens);
+/* What the version gains over an arm on the same tasks: {"gain", "ci95": Newcombe, "p": exact McNemar, two-sided}, of sets as in eval/paired_sets.h; new. NULL: no
+ * memory. */
+json_t *arm_against(agon_ctx *ctx, const bool *version, const bool *arm, arm_tasks tasks);
 /* Of an arm that lacks more than a hundredth of the loss tokens wanted: says so, and sets "tokens_wanted" in its row. */
 void arm_note_lack(cast *c, const char *name, int64_t n_tokens, int64_t wanted, json_t *row);
 

@@ -50,7 +50,7 @@ static agon_status split_file(cast *c, const query_list *all, own_text **out) {
         return ctx_no_memory(c->actors.ctx);
     for (size_t i = 0; i < all->n; i++)
         rows[i] = (own_text){.text = all->items[i].text, .group = json_string_value(json_object_get(json_object_get(all->items[i].task, "parameters"), "group")),
-                             .held_out = recipe_holds_out(all->items[i].text)};
+                             .with = i, .held_out = recipe_holds_out(all->items[i].text)};
     *out = rows;
     return c->rules < 13 ? AGON_OK : own_split(c->actors.ctx, rows, all->n);
 }
@@ -66,11 +66,22 @@ static agon_status leave_template(cast *c, aim *a, const query_list *all) {
     return s;
 }
 
+enum { NOWHERE = -1 };
+
+/* Notes the set of the held-out query added last; places: by row of the file, where the first held-out one of those that go with it stands. */
+static void note_set(loop *l, const own_text *row, int64_t *places) {
+    const size_t place = l->held_out.n - 1;
+    if (places[row->with] == NOWHERE)
+        places[row->with] = (int64_t)place;
+    l->file_sets[place] = (size_t)places[row->with];
+}
+
 /* The user's own queries, equal rows as one: about four of five are asked, the others are held out. */
 static agon_status read_file(loop *l) {
     cast *c = l->c;
     query_list all = {.memory = c->memory};
     own_text *rows = NULL;
+    int64_t *places = NULL;
     if (!l->config->tasks.file || c->actors.iteration > 1)
         return AGON_OK;
     agon_status s = read_user_queries(&c->actors, cast_path(c, "file"), l->config->tasks.file, &all);
@@ -78,6 +89,13 @@ static agon_status read_file(loop *l) {
         s = split_file(c, &all, &rows);
     if (!s && c->rules >= 13)
         s = leave_template(c, &l->aim, &all);
+    if (!s) {
+        places = memory_new(all.n + 1, sizeof *places);
+        l->file_sets = arena_take(c->memory, all.n + 1, sizeof *l->file_sets);
+        s = places && l->file_sets ? AGON_OK : ctx_no_memory(c->actors.ctx);
+    }
+    for (size_t i = 0; i < all.n && !s; i++)
+        places[i] = NOWHERE;
     for (size_t i = 0; i < all.n && !s; i++) {
         const bool held_out = rows[i].held_out;
         query_list *to = held_out ? &l->held_out : &l->queries;
@@ -90,6 +108,8 @@ static agon_status read_file(loop *l) {
         }
         *q = all.items[i];
         json_incref(q->task);
+        if (held_out)
+            note_set(l, &rows[i], places);
         task_query t = {0};
         s = held_out ? query_task(&c->actors, q, &t) : AGON_OK;
         if (!s && held_out)
@@ -97,6 +117,7 @@ static agon_status read_file(loop *l) {
         task_query_free(&t);
     }
     free(rows);
+    free(places);
     query_list_free(&all);
     l->n_file = l->queries.n;
     l->n_file_held_out = l->held_out.n;

@@ -37,11 +37,28 @@ static void drawn_free(drawn *d) {
     }
 }
 
+/* Of those that are held out together the first alone: the others are no evidence beside it. */
+static agon_status one_of_each_set(const loop *l, const held_out_result *r, drawn *d) {
+    size_t kept = 0;
+    bool *met = memory_new(l->held_out.n + 1, sizeof *met);
+    if (!met)
+        return ctx_no_memory(l->c->actors.ctx);
+    for (size_t i = 0; i < d->n; i++) {
+        const size_t set = loop_set_of(l, r->counted[d->items[i]]);
+        if (!met[set])
+            d->items[kept++] = d->items[i];
+        met[set] = true;
+    }
+    d->n = kept;
+    free(met);
+    return AGON_OK;
+}
+
 /* A random part, since a whole is sorted by cell. */
-static agon_status draw_items(loop *l, size_t n, drawn *d) {
-    const size_t most = (size_t)l->config->gate.approval_items;
+static agon_status draw_items(loop *l, const held_out_result *held_out, drawn *d) {
+    const size_t most = (size_t)l->config->gate.approval_items, n = held_out->n;
     rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "approval|%lld", (long long)l->c->actors.iteration));
-    *d = (drawn){.items = memory_new(n + 1, sizeof *d->items), .n = n < most ? n : most};
+    *d = (drawn){.items = memory_new(n + 1, sizeof *d->items), .n = n};
     bool made = d->items;
     for (size_t v = 0; v < VERSIONS; v++) {
         d->approved[v] = memory_new(n + 1, sizeof *d->approved[v]);
@@ -53,7 +70,9 @@ static agon_status draw_items(loop *l, size_t n, drawn *d) {
     for (size_t i = 0; i < n; i++)
         d->items[i] = i;
     rng_shuffle(&r, d->items, n);
-    return AGON_OK;
+    agon_status s = one_of_each_set(l, held_out, d);
+    d->n = d->n < most ? d->n : most;
+    return s;
 }
 
 static size_t place_of(const held_out_result *r, size_t version, size_t item) {
@@ -138,7 +157,7 @@ agon_status loop_approval(loop *l, const held_out_result *r, gate_approval *out)
                                                          : NULL;
     if (out->missing)
         return AGON_OK;
-    agon_status s = draw_items(l, r->n, &d);
+    agon_status s = draw_items(l, r, &d);
     if (!s)
         s = ask_critic(l, r, &d);
     if (!s)

@@ -31,7 +31,9 @@ static void forget_tasks(loop_arms *a) {
     query_list_free(&a->tasks);
     free(a->base);
     free(a->version);
+    free(a->sets);
     a->base = a->version = NULL;
+    a->sets = NULL;
 }
 
 void loop_arms_free(loop_arms *a) {
@@ -64,7 +66,9 @@ static agon_status note_tasks(loop *l, const held_out_result *r, const bool *rig
     a->iteration = l->c->actors.iteration;
     a->base = memory_new(r->n + 1, sizeof *a->base);
     a->version = memory_new(r->n + 1, sizeof *a->version);
-    if (!a->base || !a->version)
+    a->sets = memory_new(r->n + 1, sizeof *a->sets);
+    a->n_sets = l->held_out.n;
+    if (!a->base || !a->version || !a->sets)
         return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for control arms");
     for (size_t i = 0; i < r->n; i++) {
         const query *from = &l->held_out.items[r->counted[i]];
@@ -77,6 +81,7 @@ static agon_status note_tasks(loop *l, const held_out_result *r, const bool *rig
         json_incref(q->task);
         a->base[a->tasks.n - 1] = r->base[i];
         a->version[a->tasks.n - 1] = right[i];
+        a->sets[a->tasks.n - 1] = loop_set_of(l, r->counted[i]);
     }
     return AGON_OK;
 }
@@ -402,8 +407,12 @@ static agon_status train_arm(loop *l, arm *a, tally *sum, bool *empty) {
     return s;
 }
 
+static arm_tasks tasks_of(const loop_arms *a) {
+    return (arm_tasks){a->tasks.n, a->sets, a->n_sets};
+}
+
 static json_t *row_of(const loop *l, const char *name, const char *version, const bool *right, const tally *sum) {
-    json_t *row = arm_row(name, right, l->arms.base, l->arms.tasks.n, sum->examples, sum->tokens);
+    json_t *row = arm_row(l->c->actors.ctx, name, right, l->arms.base, tasks_of(&l->arms), sum->examples, sum->tokens);
     json_object_set_new(row, "version", json_string(version));
     json_object_set_new(row, "labels_right", sum->judged ? json_real((double)sum->right / (double)sum->judged) : json_null());
     return row;
@@ -419,7 +428,7 @@ static agon_status one_arm(loop *l, const char *name, json_t *rows) {
     else if (!s)
         s = test_arm(l, &a);
     if (!s && !empty) {
-        json_t *row = row_of(l, a.name, a.version, a.right, &sum), *difference = arm_against(l->arms.version, a.right, l->arms.tasks.n);
+        json_t *row = row_of(l, a.name, a.version, a.right, &sum), *difference = arm_against(l->c->actors.ctx, l->arms.version, a.right, tasks_of(&l->arms));
         json_object_set_new(row, "difference", difference);
         cast_say(l->c, NULL, "arm %s: %.1f%% of %zu held-out tasks; the loop's version %+.1f points [%+.1f, %+.1f]", a.name,
                  100 * field_real(row, "after"), l->arms.tasks.n, 100 * field_real(difference, "gain"),

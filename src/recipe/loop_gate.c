@@ -101,40 +101,66 @@ static const char *words_of(const loop *l, const held_out_result *r, size_t vers
     return l->held_out_answers.items[r->first[version] + r->counted[i]].text;
 }
 
+size_t loop_set_of(const loop *l, size_t place) {
+    return l->file_sets && place < l->n_file_held_out && l->c->rules >= 24 ? l->file_sets[place] : place;
+}
+
+typedef struct comparison {
+    paired_table table;
+    paired_sets sets;
+} comparison;
+
+/* NULL: each is independent of the others. */
+static const paired_sets *sets_of(const comparison *x) {
+    return paired_sets_tied(&x->sets) ? &x->sets : NULL;
+}
+
 /* Candidate against an older version, of one family (NULL: of all). What `same` says of incumbent and candidate holds for the base where its words are theirs;
- * else nobody knows. */
-static paired_table paired_with(const loop *l, const held_out_result *r, size_t version, const char *family) {
+ * else nobody knows. Free out->sets in any case. */
+static agon_status compare_with(const loop *l, const held_out_result *r, size_t version, const char *family, comparison *out) {
     const bool *before = version == HELD_OUT_BASE ? r->base : r->incumbent;
-    paired_table t = {0};
-    for (size_t i = 0; i < r->n; i++) {
+    paired_table *t = &out->table;
+    *out = (comparison){0};
+    agon_status s = paired_sets_new(l->c->actors.ctx, l->held_out.n, &out->sets);
+    for (size_t i = 0; i < r->n && !s; i++) {
         if (family && strcmp(l->held_out.items[r->counted[i]].family, family) != 0)
             continue;
         if (version == HELD_OUT_BASE && r->base_unknown[i])
             continue;
-        if (!r->same[i])
-            paired_add(&t, r->candidate[i], before[i]);
-        else if (version == HELD_OUT_INCUMBENT || strcmp(words_of(l, r, version, i), words_of(l, r, HELD_OUT_CANDIDATE, i)) == 0)
-            t.same++;
+        const bool same = r->same[i] && (version == HELD_OUT_INCUMBENT || strcmp(words_of(l, r, version, i), words_of(l, r, HELD_OUT_CANDIDATE, i)) == 0);
+        if (r->same[i] && !same)
+            continue;
+        if (same)
+            t->same++;
+        else
+            paired_add(t, r->candidate[i], before[i]);
+        paired_sets_add(&out->sets, loop_set_of(l, r->counted[i]), !same && r->candidate[i], !same && before[i]);
     }
-    return t;
+    return s;
 }
 
 /* Success per family, candidate against base. */
-static json_t *family_table(const loop *l, const held_out_result *r) {
+static agon_status family_table(const loop *l, const held_out_result *r, json_t **out) {
+    agon_status s = AGON_OK;
     json_t *list = json_array();
-    for (size_t i = 0; i < r->n; i++) {
+    for (size_t i = 0; i < r->n && !s; i++) {
         const char *family = l->held_out.items[r->counted[i]].family;
         bool listed = false;
         for (size_t k = 0; k < i && !listed; k++)
             listed = strcmp(l->held_out.items[r->counted[k]].family, family) == 0;
         if (listed)
             continue;
-        paired_table t = paired_with(l, r, HELD_OUT_BASE, family);
-        json_t *row = paired_json(&t);
-        json_object_set_new(row, "family", json_string(family));
-        json_array_append_new(list, row);
+        comparison x;
+        s = compare_with(l, r, HELD_OUT_BASE, family, &x);
+        json_t *row = s ? NULL : paired_json(&x.table, sets_of(&x));
+        if (row) {
+            json_object_set_new(row, "family", json_string(family));
+            json_array_append_new(list, row);
+        }
+        paired_sets_free(&x.sets);
     }
-    return list;
+    *out = list;
+    return s;
 }
 
 enum { SHARES_SIZE = 160 };
@@ -163,14 +189,17 @@ static void advance_text(const loop *l, const json_t *figures, char out[SHARES_S
 
 static agon_status record_gate(loop *l, const held_out_result *r, const gate_evidence *e) {
     cast *c = l->c;
-    json_t *figures = NULL;
-    paired_table against_base = paired_with(l, r, HELD_OUT_BASE, NULL);
-    json_t *held_out = paired_json(&against_base);
+    json_t *figures = NULL, *held_out = NULL, *families = NULL;
+    comparison against_base;
     char shares[SHARES_SIZE], advance[SHARES_SIZE];
     bool promote = false;
-    agon_status s = json_made(c->actors.ctx, held_out);
+    agon_status s = compare_with(l, r, HELD_OUT_BASE, NULL, &against_base);
+    if (!s)
+        s = json_made(c->actors.ctx, held_out = paired_json(&against_base.table, sets_of(&against_base)));
     if (!s)
         s = gate_verdict(&c->actors, cast_path(c, "gate"), e, held_out, r->labels, r->n_labels, &promote, &figures);
+    if (!s)
+        s = family_table(l, r, &families);
     if (!s) {
         json_decref(l->gate);
         json_decref(l->held_out_json);
@@ -178,15 +207,17 @@ static agon_status record_gate(loop *l, const held_out_result *r, const gate_evi
         l->gate = json_pack("{ss ss sO sO}", "verdict", promote ? "promote" : "reject", "incumbent", l->learner, "reason",
                             json_object_get(figures, "reason"), "figures", figures);
         l->held_out_json = json_incref(held_out);
-        l->families = family_table(l, r);
+        l->families = json_incref(families);
         l->promoted = promote;
-        shares_text(&against_base, held_out, shares);
+        shares_text(&against_base.table, held_out, shares);
         advance_text(l, figures, advance);
         cast_say(c, json_pack("{sO sO sO}", "gate", l->gate, "families", l->families, "held_out", held_out),
                  "%s: %s; %s%s", promote ? "promoted" : "rejected", field_text(figures, "reason"), shares, advance);
     }
     json_decref(figures);
     json_decref(held_out);
+    json_decref(families);
+    paired_sets_free(&against_base.sets);
     return s;
 }
 
@@ -246,11 +277,11 @@ agon_status loop_gate(loop *l, held_out_result *r) {
     cast *c = l->c;
     perplexity_comparison against_incumbent, against_base;
     gain_estimate gain = {0};
-    paired_table primary = paired_with(l, r, HELD_OUT_INCUMBENT, NULL);
+    comparison primary;
     const audited all = loop_audited(l);
     gate_evidence e = {.candidate = l->candidate,
                        .incumbent = l->learner,
-                       .primary = &primary,
+                       .primary = &primary.table,
                        .collapse = loop_watch_report(l),
                        .n_people = r->n_people,
                        .n_left_to_people = r->n_left_to_people,
@@ -263,7 +294,10 @@ agon_status loop_gate(loop *l, held_out_result *r) {
                        .expert_is_verifier = loop_simulated(l),
                        .over_budget = loop_over_budget(l)};
     gate_audits *audits = NULL;
-    agon_status s = cast_stage(c, "gate");
+    agon_status s = compare_with(l, r, HELD_OUT_INCUMBENT, NULL, &primary);
+    if (!s)
+        s = cast_stage(c, "gate");
+    e.sets = s ? NULL : sets_of(&primary);
     if (!s && c->rules >= 4)
         s = loop_gate_audits(l, &audits, &e.n_sources);
     e.audits = audits;
@@ -285,6 +319,7 @@ agon_status loop_gate(loop *l, held_out_result *r) {
     if (!s)
         s = record_gate(l, r, &e);
     free(audits);
+    paired_sets_free(&primary.sets);
     return s;
 }
 

@@ -8,7 +8,8 @@
  * would leave the critic alone with queries of its kind. Nor does one to which both versions say the same: where it is drawn for people it is a labelled one
  * of difference 0, judged and true, though nobody was asked, and elsewhere an unlabelled one of judged difference 0. Were it unlabelled there too,
  * people's part would hold only queries on which the versions part, and what is said of them would be taken for all. Where there is no such critic, where people were asked about fewer than GATE_LEAST_LABELS, or
- * about all, the gate counts as it does without it; none of that depends on what they said. */
+ * about all, the gate counts as it does without it; none of that depends on what they said. Of queries that are held out together the first in the file alone
+ * counts here, whichever of them was drawn: one piece of evidence, and a draw of such is a simple random one. */
 #include "base/ctx.h"
 #include "recipe/loop_private.h"
 #include "recipe/school.h"
@@ -77,13 +78,26 @@ agon_status loop_teach_gate_critic(loop *l) {
 
 /* ---- at the gate --------------------------------------------------------------------------------------------------- */
 
+/* Does this query speak for those that are held out together with it? */
+static bool speaks(const loop *l, size_t place) {
+    return loop_set_of(l, place) == place;
+}
+
+/* Those of the first n left to people, in the order of their draw, that speak. */
+static size_t n_speaking(const loop *l, const held_out_result *r, size_t n) {
+    size_t speaking = 0;
+    for (size_t k = 0; k < n; k++)
+        speaking += speaks(l, r->left_to_people[k]);
+    return speaking;
+}
+
 /* Both versions' answers, but for equal ones, which differ in nothing, and empty ones, which are wrong. */
 static agon_status judge_held_out(loop *l, const held_out_result *r) {
     picked which;
     agon_status s = picked_new(l->c, 2 * r->n_left_to_people, &which);
     for (size_t k = 0; k < r->n_left_to_people && !s; k++)
         for (size_t v = HELD_OUT_INCUMBENT; v <= HELD_OUT_CANDIDATE; v++)
-            if (*loop_held_out_answer(l, r, v, r->left_to_people[k])->text && !loop_same_words(l, r, r->left_to_people[k]))
+            if (speaks(l, r->left_to_people[k]) && *loop_held_out_answer(l, r, v, r->left_to_people[k])->text && !loop_same_words(l, r, r->left_to_people[k]))
                 which.items[which.n++] = r->first[v] + r->left_to_people[k];
     if (!s && which.n > 0)
         s = judge_answers(&l->c->actors, cast_path(l->c, "gate/judge"), &l->held_out, &l->held_out_answers, which.items, which.n, l->gate_critic.version);
@@ -104,7 +118,7 @@ static double judged_difference(const loop *l, const held_out_result *r, size_t 
 /* Differences candidate - incumbent. Of what people were asked about: `judge` and `truth`, [n_asked]; of the rest, behind them, `judge` alone. */
 typedef struct differences {
     double *known, *judge, *truth;
-    size_t n_known;
+    size_t n_known, n_asked, n_rest;
 } differences;
 
 static agon_status collect(loop *l, const held_out_result *r, differences *d) {
@@ -116,13 +130,19 @@ static agon_status collect(loop *l, const held_out_result *r, differences *d) {
         const double difference = (double)r->candidate[i] - (double)r->incumbent[i];
         if (loop_left_to_people(&l->held_out.items[r->counted[i]]))
             by_place[r->counted[i]] = difference;
-        else
+        else if (speaks(l, r->counted[i]))
             d->known[d->n_known++] = difference;
     }
-    for (size_t k = 0; k < r->n_left_to_people && made; k++)
-        d->judge[k] = judged_difference(l, r, r->left_to_people[k]);
-    for (size_t k = 0; k < r->n_asked && made; k++)
-        d->truth[k] = by_place[r->left_to_people[k]];
+    for (size_t k = 0; k < r->n_left_to_people && made; k++) {
+        const size_t place = r->left_to_people[k];
+        if (!speaks(l, place))
+            continue;
+        d->judge[d->n_asked + d->n_rest] = judged_difference(l, r, place);
+        if (k < r->n_asked)
+            d->truth[d->n_asked++] = by_place[place];
+        else
+            d->n_rest++;
+    }
     free(by_place);
     return made ? AGON_OK : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for the gate");
 }
@@ -135,9 +155,9 @@ static void differences_free(differences *d) {
 
 agon_status loop_join_verdicts(loop *l, const held_out_result *r, double alpha, gain_estimate *out) {
     agon_ctx *ctx = l->c->actors.ctx;
-    const size_t n = r->n_asked, rest = r->n_left_to_people - n;
     differences d = {0};
     agon_status s = collect(l, r, &d);
+    const size_t n = d.n_asked, rest = d.n_rest;
     if (!s)
         s = ppi_stratified(ctx, d.known, d.n_known, d.judge + n, rest, d.judge, d.truth, n, 2 * alpha, &out->decides);
     if (!s)
@@ -157,8 +177,9 @@ agon_status loop_estimate_gain(loop *l, const held_out_result *r, double alpha, 
     *out = (gain_estimate){0};
     if (!l->config->gate.critic)
         return AGON_OK;
-    out->missing = r->n_asked < GATE_LEAST_LABELS           ? "people were asked about fewer than 100 held-out queries"
-                   : r->n_left_to_people - r->n_asked < 2 ? "people were asked about all held-out queries that are left to them"
+    const size_t asked = n_speaking(l, r, r->n_asked), all = n_speaking(l, r, r->n_left_to_people);
+    out->missing = asked < GATE_LEAST_LABELS           ? "people were asked about fewer than 100 held-out queries"
+                   : all - asked < 2 ? "people were asked about all held-out queries that are left to them"
                    : !*l->gate_critic.version             ? "the gate's critic had nothing to learn from"
                                                           : NULL;
     if (out->missing) {

@@ -34,6 +34,7 @@ typedef struct loop_arms {
     bool promoted;
     int64_t iteration; /* of the last evaluation */
     query_list tasks;  /* the held-out ones that counted there, but for those that people judged */
+    size_t *sets, n_sets; /* of the tasks, as loop_set_of; below n_sets */
     bool *base, *version; /* right answers to them */
     json_t *rows;         /* the arms' figures, once they are trained */
 } loop_arms;
@@ -70,6 +71,7 @@ typedef struct loop {
     answer_list answers, held_out_answers;
     preference_list preferences;
     size_t n_file, n_file_held_out;   /* the user's own, first in queries and in held_out; the same in every iteration */
+    size_t *file_sets;                /* [n_file_held_out]: the place of the first of those that are held out together with it */
     size_t first_query, first_answer, first_preference; /* of this iteration */
     collected_reviews reviews;
     example_list examples, earlier;
@@ -177,7 +179,9 @@ bool loop_over_budget(const loop *l);
 void loop_say_budget(const loop *l);
 /* What a run will use at most, by purpose; gate: labels that it may ask for in an iteration. Adds to t->audits, demonstrations and gate; sets t->labels. */
 void loop_expect_labels(const run_config *r, int64_t gate, expected *t);
-/* loop_gate.c: held-out answers and suites of base, incumbent and candidate; the verdict; what follows from it. */
+/* loop_gate.c: which held-out queries are no evidence independent of one another: the place of the first of its set. Before rules 24 each by itself. */
+size_t loop_set_of(const loop *l, size_t place);
+/* Held-out answers and suites of base, incumbent and candidate; the verdict; what follows from it. */
 AGON_MUST_CHECK agon_status loop_evaluate(loop *l, held_out_result *r);
 AGON_MUST_CHECK agon_status loop_gate(loop *l, held_out_result *r);
 AGON_MUST_CHECK agon_status loop_settle(loop *l, held_out_result *r);

@@ -33,14 +33,24 @@ static size_t n_for_people(const run_config *config, const own_rows *own) {
     return left < most ? left : most;
 }
 
+/* Of them and `drawn` generated ones, those that can be judged, as the gate counts: sets of rows that are held out together, since rules 24. */
+static size_t n_evidence(const run_config *config, const own_rows *own, const run_past *past, size_t drawn) {
+    const size_t people = n_for_people(config, own), open = own->n_held_out_sets_unverifiable;
+    if (past->rules > 0 && past->rules < 24)
+        return n_verifiable(own) + drawn + people;
+    return own->n_held_out_sets - open + drawn + (open < people ? open : people);
+}
+
 /* Of the attempts that the run file allows, the first on which no outcome of the held-out queries could show a gain. Each may spend less than
  * the one before, also than those of other runs of the workspace. */
 static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const own_rows *own, const run_past *past, json_t *sentences) {
     const bool cells = config->tasks.cells.n > 0 || !config->tasks.file;
     const size_t drawn = cells ? (size_t)config->evaluate.tasks : 0, people = n_for_people(config, own), n = n_verifiable(own) + drawn + people;
+    const size_t sets = n_evidence(config, own, past, drawn);
+    const bool in_sets = sets < n;
     const bool more_people = has_queue(config) && own->n_held_out_unverifiable > people;
     int64_t n_earlier = 0;
-    char held_out[560] = "", effect[100] = "no candidate can be promoted", asked[100] = "", before[120] = "";
+    char held_out[560] = "", effect[100] = "no candidate can be promoted", asked[100] = "", before[120] = "", counted[120] = "";
     agon_status s = AGON_OK;
     if (past->store && own->n_held_out > 0 && (past->rules == 0 || past->rules >= 12))
         s = loop_earlier_gates(ctx, past->store, config->name, own->held_out, own->n_held_out + drawn, &n_earlier);
@@ -48,7 +58,7 @@ static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const o
         return s;
     const size_t first = 1 + (size_t)(past->n_gates + n_earlier), end = 1 + (size_t)(config->iterations + n_earlier);
     size_t attempt = first;
-    while (attempt < end && gate_least_gains(config->gate.alpha, attempt) <= n)
+    while (attempt < end && gate_least_gains(config->gate.alpha, attempt) <= sets)
         attempt++;
     if (attempt >= end || strcmp(config->learner.by.backend, "local") != 0) /* else nothing is trained */
         return AGON_OK;
@@ -61,16 +71,18 @@ static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const o
         snprintf(effect, sizeof effect, "from attempt %zu on no candidate can be promoted", attempt);
     if (people > 0)
         snprintf(asked, sizeof asked, " and people are asked about %zu more", people);
-    return say(ctx, sentences, "of the held-out queries at most %zu can be verified%s%s, but the gate's G1 asks for a gain on %zu at least%s: %s; %s%s", n - people, held_out,
-               asked, gate_least_gains(config->gate.alpha, attempt), before, effect, more_people ? "raise human.gate_items, so that people judge held-out answers, or " : "",
+    if (in_sets)
+        snprintf(counted, sizeof counted, ", in %zu sets of rows that go together (one \"group\", near-duplicates)", sets);
+    return say(ctx, sentences, "of the held-out queries at most %zu can be verified%s%s%s, but the gate's G1 asks for a gain on %zu%s at least%s: %s; %s%s", n - people, held_out,
+               asked, counted, gate_least_gains(config->gate.alpha, attempt), in_sets ? " sets" : "", before, effect, more_people ? "raise human.gate_items, so that people judge held-out answers, or " : "",
                own->n > 0 ? "add rows with an answer or a verifier, about five for each that is missing (a run that began keeps the rows it read)" : "raise evaluate.tasks");
 }
 
 /* G5 asked of rows of which too few are held out; or a limit so small beside the number of answers that a candidate approved and right alike mostly fails. */
-static agon_status warn_of_approval(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
+static agon_status warn_of_approval(agon_ctx *ctx, const run_config *config, const own_rows *own, const run_past *past, json_t *sentences) {
     const double limit = config->gate.over_approval, parted = 0.1, width = 1.96 / limit; /* half of the interval: 1.96 sqrt(parted / n) */
     const size_t drawn = config->tasks.cells.n > 0 || !config->tasks.file ? (size_t)config->evaluate.tasks : 0, most = (size_t)config->gate.approval_items,
-                 known = n_verifiable(own) + drawn + n_for_people(config, own), n = known < most ? known : most;
+                 known = n_evidence(config, own, past, drawn), n = known < most ? known : most;
     if (limit == 0)
         return AGON_OK;
     if (over_approval_least(n) > limit)
@@ -140,7 +152,7 @@ static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const 
     if (!s)
         s = warn_of_all_rows(ctx, config, own, sentences);
     if (!s)
-        s = warn_of_approval(ctx, config, own, sentences);
+        s = warn_of_approval(ctx, config, own, past, sentences);
     if (!s)
         s = warn_of_audits(ctx, config, own, past, sentences);
     return s ? s : warn_of_gate(ctx, config, own, past, sentences);

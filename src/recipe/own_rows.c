@@ -44,8 +44,8 @@ static agon_status count_query(counter *c, const task_query *q) {
 static agon_status count_sides(counter *c, bool each_alone) {
     own_rows *own = c->own;
     own_text *texts = memory_new(c->n + 1, sizeof *texts);
-    size_t *together = memory_new(c->n + 1, sizeof *together);
-    agon_status s = texts && together ? AGON_OK : ctx_no_memory(c->ctx);
+    size_t *together = memory_new(c->n + 1, sizeof *together), *verifiable = memory_new(c->n + 1, sizeof *verifiable);
+    agon_status s = texts && together && verifiable ? AGON_OK : ctx_no_memory(c->ctx);
     for (size_t i = 0; i < c->n && !s; i++)
         texts[i] = (own_text){.text = c->rows[i].text, .group = c->rows[i].group, .with = i, .held_out = recipe_holds_out(c->rows[i].text)};
     if (!s && !each_alone)
@@ -60,12 +60,17 @@ static agon_status count_sides(counter *c, bool each_alone) {
         if (texts[i].held_out && json_array_append_new(own->held_out, json_string(c->rows[i].text)) != 0)
             s = ctx_no_memory(c->ctx);
         together[texts[i].with]++;
+        verifiable[texts[i].with] += !c->rows[i].unverifiable;
     }
-    for (size_t i = 0; i < c->n && !s; i++)
+    for (size_t i = 0; i < c->n && !s; i++) {
+        own->n_held_out_sets += texts[i].held_out && together[i] > 0;
+        own->n_held_out_sets_unverifiable += texts[i].held_out && together[i] > 0 && verifiable[i] == 0;
         if (together[i] > 1) {
             own->n_joined += together[i];
             own->n_sets++;
         }
+    }
+    free(verifiable);
     free(texts);
     free(together);
     return s;
@@ -141,7 +146,7 @@ agon_status own_rows_of_run(agon_ctx *ctx, const run_config *config, const json_
         return AGON_OK;
     agon_status s = count(ctx, tasks, config->tasks.file, each_alone, NULL, NULL, out);
     if (config->verifier.command)
-        out->n_rows_unverifiable = out->n_unverifiable = out->n_held_out_unverifiable = 0;
+        out->n_rows_unverifiable = out->n_unverifiable = out->n_held_out_unverifiable = out->n_held_out_sets_unverifiable = 0;
     return s;
 }
 

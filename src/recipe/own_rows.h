@@ -10,6 +10,7 @@ typedef struct own_rows {
     size_t n_with_answer, n_with_verifier, n_exact_by_default, n_rows_unverifiable; /* of rows; without an answer and a verifier: unverifiable */
     json_t *verifiers;                                                              /* name: how many rows it judges */
     size_t n, n_unverifiable, n_held_out, n_held_out_unverifiable;                  /* of queries: equal rows as one, as the run takes them */
+    size_t n_held_out_sets, n_held_out_sets_unverifiable; /* sets of queries that are held out together (own_split.h); those of which none is verifiable */
     json_t *held_out;        /* the texts of the queries that are held out, as in the workspace */
     size_t n_joined, n_sets; /* queries that go to one side with others, and how many sets of such there are (own_split.h) */
 } own_rows;

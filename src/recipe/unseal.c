@@ -156,7 +156,7 @@ static json_t *gate_report(const unsealing *u, const json_t *gate) {
                      *ci = json_object_get(tuned, "ci95");
         double gain = paired_gain(&t), low = json_number_value(json_array_get(ci, 0)),
                high = json_number_value(json_array_get(ci, 1));
-        json_t *truth = paired_json(&t);
+        json_t *truth = paired_json(&t, NULL);
         report = json_pack("{sO so sf sO? sO? sO? sb sO? sO? sO?}", "iteration", json_object_get(gate, "iteration"), "truth",
                            truth, "true_gain", gain, "true_ci95", json_object_get(truth, "ci95"), "estimate",
                            json_object_get(tuned, "estimate"), "ci95", json_object_get(tuned, "ci95"), "covered", low <= gain && gain <= high, "judge_only",

@@ -224,8 +224,8 @@ static agon_status report_recovery(unsealing *u, const arm *labels_only, const b
     return s;
 }
 
-static json_t *row_of(const lesson *l, const bool *right, const bool *before, size_t n) {
-    json_t *row = arm_row(l->arm.name, right, before, n, l->arm.examples.n, l->arm.n_tokens);
+static json_t *row_of(agon_ctx *ctx, const lesson *l, const bool *right, const bool *before, size_t n) {
+    json_t *row = arm_row(ctx, l->arm.name, right, before, (arm_tasks){.n = n}, l->arm.examples.n, l->arm.n_tokens);
     json_object_set_new(row, "real", json_integer((json_int_t)l->n[PART_REAL]));
     json_object_set_new(row, "accepted", json_integer((json_int_t)l->n[PART_ACCEPTED]));
     json_object_set_new(row, "hard", json_integer((json_int_t)l->n[PART_HARD]));
@@ -261,8 +261,8 @@ static agon_status one_arm(unsealing *u, const lesson *candidate, const answers 
     if (!s && *made)
         s = test_arm(u, &l->arm);
     if (!s && *made) {
-        json_t *row = row_of(l, l->arm.right, held_out->before, held_out->n);
-        json_object_set_new(row, "difference", arm_against(held_out->now, l->arm.right, held_out->n));
+        json_t *row = row_of(u->c->actors.ctx, l, l->arm.right, held_out->before, held_out->n);
+        json_object_set_new(row, "difference", arm_against(u->c->actors.ctx, held_out->now, l->arm.right, (arm_tasks){.n = held_out->n}));
         arm_note_lack(u->c, l->arm.name, l->arm.n_tokens, candidate->arm.n_tokens, row);
         s = json_append(u->c->actors.ctx, rows, row);
     }
@@ -274,7 +274,7 @@ static agon_status all_arms(unsealing *u, const lesson *candidate, const answers
     lesson arms[N_ARMS] = {{0}};
     bool made[N_ARMS] = {false};
     json_t *rows = json_array(), *left_out = json_array();
-    agon_status s = rows && left_out ? json_append(u->c->actors.ctx, rows, row_of(candidate, held_out->now, held_out->before, held_out->n))
+    agon_status s = rows && left_out ? json_append(u->c->actors.ctx, rows, row_of(u->c->actors.ctx, candidate, held_out->now, held_out->before, held_out->n))
                                      : ctx_no_memory(u->c->actors.ctx);
     for (int k = 0; k < N_ARMS && !s; k++) {
         arms[k].arm.name = names[k];

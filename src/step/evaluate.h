@@ -3,7 +3,7 @@
 #define STEP_EVALUATE_H
 
 #include "eval/over_approval.h"
-#include "eval/paired.h"
+#include "eval/paired_sets.h"
 #include "eval/ppi.h"
 #include "eval/suite.h"
 #include "step/items.h"
@@ -60,6 +60,7 @@ enum { GATE_LEAST_LABELS = 100 }; /* gate.md F1: on fewer no estimate promotes *
 typedef struct gate_evidence {
     const char *candidate, *incumbent;
     const paired_table *primary; /* NULL: sealed */
+    const paired_sets *sets;     /* its items, where they come in sets; NULL: each is independent of the others */
     const ppi_result *estimate; /* made at 2 * the attempt's alpha: the lower end decides */
     const ppi_result *reported; /* the same at 95%, for the figures; NULL: estimate is shown */
     const char *no_estimate;    /* why there is none although the run file asks for one; static; NULL: it does not, or there is one */
@@ -103,7 +104,8 @@ AGON_MUST_CHECK agon_status gate_verdict(actors *a, const char *path, const gate
                                          size_t n_labels, bool *promote, json_t **figures);
 
 /* {"n", "before", "after", "gain", "ci95": [lo, hi], "same"?: of the n, those that both versions answer alike and nobody judged; before and after are the
- * others' shares, null where there are none} of a paired table; new. */
-json_t *paired_json(const paired_table *t);
+ * others' shares, null where there are none, "sets"?: how many there are} of a paired table; sets: of the same items, NULL: each is independent of the others.
+ * New. */
+json_t *paired_json(const paired_table *t, const paired_sets *sets);
 
 #endif

@@ -8,14 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *paired_json(const paired_table *t) {
+json_t *paired_json(const paired_table *t, const paired_sets *sets) {
     const double n = (double)(paired_n(t) - t->same), none = t->same > 0 ? NAN : 0;
-    const interval ci = paired_difference(t, 0.05);
+    const interval ci = sets ? paired_sets_difference(sets, t, 0.05) : paired_difference(t, 0.05);
     json_t *row = json_pack("{sI so so sf s[ff]}", "n", (json_int_t)paired_n(t), "before",
                             real_or_null(n > 0 ? (double)(t->both + t->lost) / n : none), "after",
                             real_or_null(n > 0 ? (double)(t->both + t->gained) / n : none), "gain", paired_gain(t), "ci95", ci.low, ci.high);
     if (t->same > 0)
         json_object_set_new(row, "same", json_integer((json_int_t)t->same));
+    if (sets)
+        json_object_set_new(row, "sets", json_integer((json_int_t)paired_sets_n(sets)));
     return row;
 }
 
@@ -34,11 +36,15 @@ static void add_judges(const gate_evidence *e, json_t *gain) {
                                                   (json_int_t)e->n_people, "left_to_people", (json_int_t)e->n_left_to_people));
 }
 
-static json_t *gain_counted(const gate_evidence *e, double alpha, bool *holds) {
-    double p = mcnemar_one_sided(e->primary->gained, e->primary->lost);
+/* NULL: no memory. */
+static json_t *gain_counted(agon_ctx *ctx, const gate_evidence *e, double alpha, bool *holds) {
+    sign_flip flip = {0};
+    if (e->sets && paired_sets_test(ctx, e->sets, &flip))
+        return NULL;
+    double p = e->sets ? flip.one_sided : mcnemar_one_sided(e->primary->gained, e->primary->lost);
     *holds = p < alpha;
-    json_t *gain = json_pack("{sb so sf sf sI ss}", "holds", *holds, "table", paired_json(e->primary), "p", p, "alpha", alpha,
-                             "attempt", (json_int_t)e->attempt, "test", "one-sided exact McNemar");
+    json_t *gain = json_pack("{sb so sf sf sI ss}", "holds", *holds, "table", paired_json(e->primary, e->sets), "p", p, "alpha", alpha,
+                             "attempt", (json_int_t)e->attempt, "test", e->sets ? "one-sided exact sign flips of sets" : "one-sided exact McNemar");
     add_judges(e, gain);
     if (e->no_estimate)
         json_object_set_new(gain, "critic", json_sprintf("not asked: %s", e->no_estimate));
@@ -62,7 +68,7 @@ static json_t *gain_estimated(const gate_evidence *e, double alpha, bool *holds)
                      (json_int_t)r->n_labelled, "unlabelled", (json_int_t)r->n_unlabelled, "lambda", r->lambda, "alpha",
                      alpha, "attempt", (json_int_t)e->attempt, "test", "prediction-powered inference, lower bound above 0");
     if (e->primary) {
-        json_object_set_new(gain, "table", paired_json(e->primary));
+        json_object_set_new(gain, "table", paired_json(e->primary, e->sets));
         json_object_set_new(gain, "known", json_integer((json_int_t)r->n_known));
         add_judges(e, gain);
     }
@@ -71,7 +77,7 @@ static json_t *gain_estimated(const gate_evidence *e, double alpha, bool *holds)
 
 static json_t *not_inferior(const gate_suite *s, const paired_table *t, bool *holds) {
     const noninferiority ni = noninferiority_tango(t->gained, t->lost, paired_n(t), s->margin, 0.05);
-    json_t *row = paired_json(t), *more = json_pack("{ss sf sf sf ss}", "suite", s->name, "margin", s->margin, "p", ni.p, "lower", ni.lower,
+    json_t *row = paired_json(t, NULL), *more = json_pack("{ss sf sf sf ss}", "suite", s->name, "margin", s->margin, "p", ni.p, "lower", ni.lower,
                                                     "verdict", ni.holds ? "not inferior" : "not shown to be not inferior");
     *holds = *holds && ni.holds;
     json_object_update(row, more);
@@ -264,7 +270,7 @@ static json_t *books(const gate_evidence *e, bool *holds) {
 agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures) {
     bool g1 = false, g2 = false, g3 = false, g4 = false, g5 = false, g6 = false, g7 = false;
     double alpha = alpha_spending(e->alpha, e->attempt);
-    json_t *gain = e->estimate ? gain_estimated(e, alpha, &g1) : gain_counted(e, alpha, &g1), *lost = nothing_lost(e, &g2),
+    json_t *gain = e->estimate ? gain_estimated(e, alpha, &g1) : gain_counted(ctx, e, alpha, &g1), *lost = nothing_lost(e, &g2),
            *safety = safe(e, &g3), *collapse = not_collapsed(e, &g4), *approved = over_approved(e, &g5), *audited = labels_audited(e, &g6),
            *order = books(e, &g7);
     char lost_on[120], losing[180];

@@ -177,6 +177,26 @@ static void approval__part__is_drawn_by_seed(void **state) {
         json_decref(figures[k]);
 }
 
+/* Of rows that are held out together one is judged; before rules 24 each was. */
+static void approval__of_rows_that_go_together__takes_one(void **state) {
+    (void)state;
+    for (int64_t rules = 23; rules <= 24; rules++) {
+        bench *b = bench_new(&(candidate){.mended = 40}, "seed: 1\n");
+        const size_t n = b->r.n;
+        size_t *sets = calloc(n, sizeof *sets);
+        gate_approval a = {0};
+        for (size_t i = 0; i < n; i++)
+            sets[i] = i - i % 2;
+        b->cast.rules = rules;
+        b->l.file_sets = sets;
+        b->l.n_file_held_out = n;
+        assert_ok(b->x->ctx, loop_approval(&b->l, &b->r, &a));
+        assert_int_equal(approval_n(&a.measured.before), rules == 23 ? n : n / 2);
+        bench_free(b);
+        free(sets);
+    }
+}
+
 /* The critic's word as it is calibrated: a sure "right" of a critic that is seldom right is no approval. */
 static void approval__is_the_calibrated_half(void **state) {
     (void)state;
@@ -387,6 +407,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gate__flattery__is_rejected_and_honesty_is_not),
         cmocka_unit_test(approval__part__is_drawn_by_seed),
+        cmocka_unit_test(approval__of_rows_that_go_together__takes_one),
         cmocka_unit_test(approval__is_the_calibrated_half),
         cmocka_unit_test(approval__grows_against_the_incumbent),
         cmocka_unit_test(approval__without_a_word__is_left_out),

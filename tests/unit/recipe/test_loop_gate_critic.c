@@ -95,6 +95,31 @@ static void join__of_the_vector__gives_its_estimate(void **state) {
     json_decref(all);
 }
 
+/* Of queries that are held out together one speaks, the first in the file and not the one that was drawn for people; before rules 24 each did. */
+static void join__of_rows_that_go_together__takes_one(void **state) {
+    (void)state;
+    size_t sets[] = {0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 11};
+    for (int64_t rules = 23; rules <= 24; rules++) {
+        bench *b = bench_new(8, 4, 4);
+        gain_estimate g = {0};
+        b->cast.rules = rules;
+        b->l.file_sets = sets;
+        b->l.n_file_held_out = 12;
+        b->left_to_people[0] = 1; /* drawn; its set's first was not */
+        b->left_to_people[7] = 0;
+        for (size_t k = 1; k < 7; k++)
+            b->left_to_people[k] = k + 1;
+        for (size_t i = 0; i < 12; i++)
+            set_item(b, i, 0.2, 0.8, (int)(i % 2), (i > 0 && i < 5) || i >= 8);
+        assert_ok(b->ctx, loop_join_verdicts(&b->l, &b->r, 0.05, &g));
+        assert_int_equal(g.reported.n_labelled, rules == 23 ? 4 : 2); /* of 1, 2, 3, 4: 2 and 4 */
+        assert_int_equal(g.reported.n_unlabelled, rules == 23 ? 4 : 2);
+        assert_int_equal(g.reported.n_known, rules == 23 ? 4 : 3);
+        assert_close(g.reported.labels_only.estimate, rules == 23 ? 0.5 : 1 / 3. * 3 / 7, 1e-12); /* labelled 2 and 4: 0; known 8, 10, 11: 0, 0, 1, of 7 in all */
+        bench_free(b);
+    }
+}
+
 /* Equal words differ in nothing whatever the critic says, no answer is a wrong one, and an abstention favours nobody. */
 static void join__of_answers_that_need_no_critic__does_not_read_it(void **state) {
     (void)state;
@@ -417,6 +442,7 @@ static void gate__killed_anywhere__ends_the_same(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(join__of_the_vector__gives_its_estimate),
+        cmocka_unit_test(join__of_rows_that_go_together__takes_one),
         cmocka_unit_test(join__of_answers_that_need_no_critic__does_not_read_it),
         cmocka_unit_test(join__a_null_candidate__is_promoted_no_more_than_alpha),
         cmocka_unit_test(gate__with_a_critic_of_its_own__joins_it_with_people),

@@ -7,9 +7,9 @@
 #include "test.h"
 #include <unistd.h>
 
-enum { OPEN = 1, TWICE = 2 };
+enum { OPEN = 1, TWICE = 2, IN_THREES = 4 };
 
-/* Queries of which n are held out and m are not, with an answer or OPEN; new. */
+/* Queries of which n are held out and m are not, with an answer or OPEN; IN_THREES: of one group, all on one side; new. */
 static char *rows_of(size_t n, size_t m, int form) {
     char *rows = strdup(""), text[40], *more = NULL;
     for (size_t i = 0; n + m > 0; i++) {
@@ -18,9 +18,12 @@ static char *rows_of(size_t n, size_t m, int form) {
         if (*left == 0)
             continue;
         --*left;
+        char group[64] = "";
+        if (form & IN_THREES)
+            snprintf(group, sizeof group, ", \"group\": \"%s%zu\"", left == &n ? "held out " : "asked ", *left / 3);
         for (int k = 0; k < (form & TWICE ? 2 : 1); k++) {
-            assert_true(form & OPEN ? asprintf(&more, "%s{\"query\": \"%s\"}\n", rows, text) > 0
-                                    : asprintf(&more, "%s{\"query\": \"%s\", \"answer\": %zu}\n", rows, text, i + 1) > 0);
+            assert_true(form & OPEN ? asprintf(&more, "%s{\"query\": \"%s\"%s}\n", rows, text, group) > 0
+                                    : asprintf(&more, "%s{\"query\": \"%s\", \"answer\": %zu%s}\n", rows, text, i + 1, group) > 0);
             free(rows);
             rows = more;
         }
@@ -85,6 +88,20 @@ static void warnings__too_few_held_out__say_how_many_are_needed(void **state) {
     check_warnings(ctx, rows_of(9, 0, 0), "}\niterations: 3\nhuman: {labels: 299}", "human.labels allows 299 expert labels in all, and 3 iterations may ask for 300", NULL);
     check_warnings(ctx, rows_of(9, 0, 0), "}\niterations: 3\nhuman: {labels: 0, audits: 0, demonstrations: 0}", NULL, NULL);
     check_warnings(ctx, rows_of(6, 0, 0), "}\ngate: {alpha: 0.01}", "a gain on 8 at least", NULL);
+    agon_ctx_free(ctx);
+}
+
+/* G1 asks of sets what it asks of rows that stand alone. */
+static void warnings__rows_in_groups__count_as_sets(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    check_warnings(ctx, rows_of(15, 6, IN_THREES), "}", "of the held-out queries at most 15 can be verified (15 of the 21 in ",
+                   ", in 5 sets of rows that go together (one \"group\", near-duplicates), but the gate's G1 asks for a gain on 6 sets at least: no candidate");
+    check_warnings(ctx, rows_of(18, 6, IN_THREES), "}", NULL, NULL);
+    check_warnings(ctx, rows_of(18, 6, IN_THREES), "}\niterations: 2\nhuman: {labels: 200}", "from attempt 2 on no candidate can be promoted", "a gain on 8 sets at least");
+    check_warnings(ctx, rows_of(15, 6, IN_THREES), ", cells: [arithmetic]}\nevaluate: {tasks: 1}", NULL, NULL);
+    check_warnings(ctx, rows_of(15, 6, IN_THREES | OPEN), "}\nhuman: {backend: queue, audits: 0, gate_items: 15}", "and people are asked about 15 more, in 5 sets", NULL);
+    check_warnings(ctx, rows_of(18, 6, IN_THREES | OPEN), "}\nhuman: {backend: queue, audits: 0, gate_items: 6}", NULL, NULL);
     agon_ctx_free(ctx);
 }
 
@@ -167,6 +184,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gate__least_gains__follow_the_attempt),
         cmocka_unit_test(warnings__too_few_held_out__say_how_many_are_needed),
+        cmocka_unit_test(warnings__rows_in_groups__count_as_sets),
         cmocka_unit_test(warnings__beside_generated_tasks__count_these),
         cmocka_unit_test(warnings__without_answers__need_people),
         cmocka_unit_test(warnings__approval__says_what_it_takes),

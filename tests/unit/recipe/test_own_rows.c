@@ -63,6 +63,43 @@ static void own_rows__near_duplicates_and_groups__are_joined(void **state) {
     assert_int_equal(own.n, 5 + 3);
     assert_int_equal(own.n_sets, 3); /* these two, and "Two and two?" with its two answers */
     assert_int_equal(own.n_joined, 6);
+    assert_int_equal(json_array_size(own.held_out), own.n_held_out);
+    assert_true(own.n_held_out_sets <= own.n_held_out && (own.n_held_out_sets > 0) == (own.n_held_out > 0));
+    own_rows_free(&own);
+    agon_ctx_free(ctx);
+}
+
+/* Of 40 rows in groups of four whole groups are held out, some with an answer, some without. */
+static void own_rows__held_out__in_sets(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    own_rows own;
+    own_text texts[40];
+    char rows[4096], queries[40][48], groups[40][24];
+    size_t used = 0, n_held_out = 0, n_sets = 0, n_open_sets = 0;
+    for (size_t i = 0; i < 40; i++) {
+        snprintf(queries[i], sizeof queries[i], "How much is %zu and 1?", i);
+        snprintf(groups[i], sizeof groups[i], "g%zu", i / 4);
+        used += (size_t)snprintf(rows + used, sizeof rows - used, i / 4 % 2 || i % 4 ? "{\"query\": \"%s\", \"group\": \"%s\"}\n" : "{\"query\": \"%s\", \"group\": \"%s\", \"answer\": 1}\n",
+                                 queries[i], groups[i]);
+        texts[i] = (own_text){.text = queries[i], .group = groups[i]};
+    }
+    assert_ok(ctx, own_split(ctx, texts, 40));
+    for (size_t i = 0; i < 40; i++) {
+        n_held_out += texts[i].held_out;
+        n_sets += texts[i].held_out && i % 4 == 0;
+        n_open_sets += texts[i].held_out && i % 4 == 0 && i / 4 % 2;
+    }
+    char path[] = "/tmp/agon-own-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, rows, used) == (ssize_t)used);
+    close(fd);
+    assert_ok(ctx, own_rows_read(ctx, path, NULL, NULL, &own));
+    unlink(path);
+    assert_true(n_sets >= 2);
+    assert_int_equal(own.n_held_out, n_held_out);
+    assert_int_equal(own.n_held_out_sets, n_sets);
+    assert_int_equal(own.n_held_out_sets_unverifiable, n_open_sets);
     own_rows_free(&own);
     agon_ctx_free(ctx);
 }
@@ -86,6 +123,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(own_rows__equal_rows__are_one_query),
         cmocka_unit_test(own_rows__near_duplicates_and_groups__are_joined),
+        cmocka_unit_test(own_rows__held_out__in_sets),
         cmocka_unit_test(own_rows__bad_rows__end_it_or_are_handed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

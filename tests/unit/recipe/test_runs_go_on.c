@@ -475,8 +475,40 @@ static void training__a_foreign_checkpoint__is_begun_anew(void **state) {
     stand_free(x);
 }
 
+/* Before rules 24 rows of one group were held out together and counted one by one at the gate. Runs begun then go on so. */
+static void loop__begun_when_the_gate_counted_rows__goes_on_so(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    const char *yaml = word_run(x, 1, "", ", arms: true");
+    FILE *f = fopen(arena_printf(x->memory, "%s/own.jsonl", x->folder), "w");
+    assert_non_null(f);
+    for (int i = 0; i < 60; i++)
+        fprintf(f, "{\"query\": \"Which word is number %d?\", \"answer\": \"the\", \"group\": \"%d\"}\n", 7 * i + 3, i / 3);
+    assert_int_equal(fclose(f), 0);
+    double p[2], low[2];
+    for (int old = 0; old < 2; old++) {
+        if (old)
+            begin_with_rules(x, 23);
+        json_t *summary = run_well(x, old ? arena_printf(x->memory, "name: old%s", strchr(yaml, '\n')) : yaml);
+        const json_t *g1 = json_object_get(json_object_get(json_object_get(summary, "gate"), "figures"), "G1"), *table = json_object_get(g1, "table"), *row;
+        assert_string_equal(field_text(g1, "test"), old ? "one-sided exact McNemar" : "one-sided exact sign flips of sets");
+        assert_true(old ? !json_object_get(table, "sets") : field_int(table, "n") == 3 * field_int(table, "sets") && field_int(table, "sets") > 2);
+        assert_true((json_object_get(json_object_get(summary, "held_out"), "sets") == NULL) == old);
+        size_t i;
+        json_array_foreach(json_object_get(summary, "arms"), i, row)
+            assert_true((json_object_get(row, "sets") == NULL) == old);
+        assert_true(i > 1);
+        p[old] = field_real(g1, "p");
+        low[old] = json_number_value(json_array_get(json_object_get(table, "ci95"), 0));
+        json_decref(summary);
+    }
+    assert_true(p[1] < p[0] / 8 && low[0] < low[1]); /* the same weights and answers */
+    stand_free(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loop__begun_when_the_gate_counted_rows__goes_on_so),
         cmocka_unit_test(loop__labels_used_up__are_said),
         cmocka_unit_test(loop__halted__goes_on_when_given_more),
         cmocka_unit_test(loop__replayed__logs_nothing_again),

@@ -487,7 +487,7 @@ static void gate__same_words__are_no_ones_verdict(void **state) {
     bool promote = false;
     e.n_people = 25;
     e.n_left_to_people = 60;
-    json_t *figures = decide(ctx, &e, &promote), *nothing = paired_json(&only);
+    json_t *figures = decide(ctx, &e, &promote), *nothing = paired_json(&only, NULL);
     const json_t *g1 = json_object_get(figures, "G1"), *judged = json_object_get(g1, "judged"), *table = json_object_get(g1, "table");
     assert_true(promote);
     assert_close(field_real(g1, "p"), mcnemar_one_sided(12, 1), 1e-12);
@@ -614,8 +614,59 @@ static void verdict__over_earlier_views__promotes(void **state) {
     }
 }
 
+/* Ten rows a set, all gained: what six rows alone would show takes six sets. And 12 tied sets of a candidate that gained nothing are promoted no more often than
+ * alpha, where rows counted one by one were 19 % of the time. */
+static void gate__rows_in_sets__are_as_much_evidence_as_sets(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    for (size_t n = 5; n <= 6; n++) {
+        paired_sets sets;
+        paired_table t = {0};
+        bool promote = false;
+        assert_ok(ctx, paired_sets_new(ctx, n, &sets));
+        for (size_t i = 0; i < 10 * n; i++) {
+            paired_sets_add(&sets, i % n, true, false);
+            paired_add(&t, true, false);
+        }
+        gate_evidence e = good(&t);
+        e.sets = &sets;
+        json_t *figures = decide(ctx, &e, &promote);
+        const json_t *g1 = json_object_get(figures, "G1"), *table = json_object_get(g1, "table");
+        assert_int_equal(promote, n == 6);
+        assert_string_equal(field_text(g1, "test"), "one-sided exact sign flips of sets");
+        assert_close(field_real(g1, "p"), ldexp(1, -(int)n), 1e-12);
+        assert_int_equal(field_int(table, "n"), 10 * n);
+        assert_int_equal(field_int(table, "sets"), n);
+        assert_true(json_number_value(json_array_get(json_object_get(table, "ci95"), 0)) < 0.7);
+        json_decref(figures);
+        paired_sets_free(&sets);
+    }
+    size_t promoted[2] = {0};
+    rng r = rng_new(21);
+    for (int run = 0; run < 2000; run++) {
+        paired_sets sets;
+        paired_table t = {0};
+        assert_ok(ctx, paired_sets_new(ctx, 12, &sets));
+        for (size_t i = 0; i < 12; i++) {
+            const bool now = rng_below(&r, 2), before = rng_below(&r, 2);
+            for (int k = 0; k < 6; k++) {
+                paired_sets_add(&sets, i, now, before);
+                paired_add(&t, now, before);
+            }
+        }
+        gate_evidence e = good(&t);
+        promoted[0] += verdict(ctx, &e);
+        e.sets = &sets;
+        promoted[1] += verdict(ctx, &e);
+        paired_sets_free(&sets);
+    }
+    assert_true(promoted[0] > 300 && promoted[1] <= 60); /* 0.0304 of 2,000 are 60 */
+    agon_ctx_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gate__rows_in_sets__are_as_much_evidence_as_sets),
         cmocka_unit_test(gate__same_words__are_no_ones_verdict),
         cmocka_unit_test(gate__null_candidate__is_promoted_at_most_alpha_of_the_time),
         cmocka_unit_test(gate__ten_points_on_1000_items__are_seen),
