@@ -168,7 +168,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_run_workspace(agon_ctx *ctx, const cha
 /* Writes a commented run file to `output`, which must not exist. `queries` NULL or a JSONL file of the user's own
  * queries, {"query", "answer"?, "verifier"?, "arguments"?, "group"?}, every row of which is checked (AGON_EINVAL
  * names the bad ones with file:line, at most 20; nothing is written). *json, new: {"output", "queries": {"n", "with_answer",
- * "with_verifier", "unverifiable", "duplicates", "joined", "joined_sets", "verifiers", "exact_by_default"} or null, "cost":
+ * "with_verifier", "unverifiable", "duplicates", "joined", "joined_sets", "held_out", "held_out_sets", "verifiers", "exact_by_default"} or null, "cost":
  * {"tokens", "minutes"?, "labels", "memory": {"peak_mib", "phase", "available_mib", "generation_mib", "scoring_mib",
  * "training_mib"}?}, "tokens_per_second"?, "warnings": [what the run will not be able to do]}. ?: null without a model. */
 AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output,

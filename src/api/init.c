@@ -121,9 +121,10 @@ static agon_status make_config(agon_ctx *ctx, const char *queries, const char *o
 }
 
 static json_t *queries_json(const own_rows *own) {
-    return json_pack("{sI sI sI sI sI sI sI sO sI}", "n", (json_int_t)own->n_rows, "with_answer", (json_int_t)own->n_with_answer, "with_verifier",
+    return json_pack("{sI sI sI sI sI sI sI sI sI sO sI}", "n", (json_int_t)own->n_rows, "with_answer", (json_int_t)own->n_with_answer, "with_verifier",
                      (json_int_t)own->n_with_verifier, "unverifiable", (json_int_t)own->n_rows_unverifiable, "duplicates",
-                     (json_int_t)(own->n_rows - own->n), "joined", (json_int_t)own->n_joined, "joined_sets", (json_int_t)own->n_sets, "verifiers", own->verifiers, "exact_by_default", (json_int_t)own->n_exact_by_default);
+                     (json_int_t)(own->n_rows - own->n), "joined", (json_int_t)own->n_joined, "joined_sets", (json_int_t)own->n_sets,
+                     "held_out", (json_int_t)own->n_held_out, "held_out_sets", (json_int_t)own->n_held_out_sets, "verifiers", own->verifiers, "exact_by_default", (json_int_t)own->n_exact_by_default);
 }
 
 agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output, char **json) {

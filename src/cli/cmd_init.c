@@ -49,6 +49,8 @@ static void print_queries(const json_t *q) {
         printf("          " N " ask nearly what another one asks, or share its \"group\": of each of the " N " sets of such all are held\n"
                "          out or none\n",
                member_count(q, "joined"), member_count(q, "joined_sets"));
+    printf("held out: " N " of " N " in " N " sets, and the gate counts sets: rows that go together are one; all others are asked\n",
+           member_count(q, "held_out"), member_count(q, "n") - member_count(q, "duplicates"), member_count(q, "held_out_sets"));
 }
 
 static void print_memory(const json_t *memory) {

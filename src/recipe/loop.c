@@ -76,6 +76,17 @@ static void note_set(loop *l, const own_text *row, int64_t *places) {
     l->file_sets[place] = (size_t)places[row->with];
 }
 
+/* How much of the file decides: said once, since with rows that go together it need be no fifth. */
+static void say_held_out(loop *l) {
+    const size_t n = l->n_file_held_out;
+    size_t sets = 0;
+    for (size_t i = 0; i < n; i++)
+        sets += l->file_sets[i] == i;
+    if (l->n_file + n > 0 && l->c->rules >= 24)
+        cast_say(l->c, json_pack("{s{sI sI sI}}", "file", "queries", (json_int_t)(l->n_file + n), "held_out", (json_int_t)n, "held_out_sets", (json_int_t)sets),
+                 "held out: %zu of %zu queries in %.200s, in %zu sets (rows that go together are one); the others are asked", n, l->n_file + n, l->config->tasks.file, sets);
+}
+
 /* The user's own queries, equal rows as one: about four of five are asked, the others are held out. */
 static agon_status read_file(loop *l) {
     cast *c = l->c;
@@ -121,6 +132,8 @@ static agon_status read_file(loop *l) {
     query_list_free(&all);
     l->n_file = l->queries.n;
     l->n_file_held_out = l->held_out.n;
+    if (!s)
+        say_held_out(l);
     return s;
 }
 
@@ -417,7 +430,6 @@ static agon_status loop_recipe(cast *c, json_t **summary) {
 static const double REWORDING_PROMPT_TOKENS = 150, REWORDING_TOKENS = 40, TEMPLATE_TOKENS = 35, OPEN_PROMPT_TOKENS = 45;
 /* An answer to a task at temperature 1, by a version that has not learnt to be short. Questions in data/open.jsonl. */
 static const double SAMPLED_TOKENS = 34, OPEN_PROMPTS = 48;
-static const double ASKED_OF_FILE = 0.8; /* of its rows; the fifth is held out */
 
 static size_t count_cells(const run_config *r) {
     size_t n = 0;
@@ -437,8 +449,9 @@ bool loop_critic_may_decide(const run_config *r) {
 static void cost_of(const run_config *r, const own_rows *own, expected *t) {
     const bool cells = r->tasks.cells.n > 0 || !r->tasks.file;
     const double it = (double)r->iterations, samples = (double)r->learner.samples, length = (double)r->learner.max_tokens;
-    const double n = (double)own->n_rows, unverifiable = (double)own->n_rows_unverifiable, file = ASKED_OF_FILE * n;
-    const double prompt = n > 0 ? (TEMPLATE_TOKENS * n + (double)own->n_bytes / BYTES_A_TOKEN) / n : 0;
+    const double n = (double)own->n, own_held_out = (double)own->n_held_out, file = n - own_held_out;
+    const double open_held_out = (double)own->n_held_out_unverifiable, open = (double)own->n_unverifiable - open_held_out;
+    const double prompt = n > 0 ? TEMPLATE_TOKENS + (double)own->n_bytes / BYTES_A_TOKEN / (double)own->n_rows : 0;
     const double drawn = cells ? (double)r->attacker.queries : 0, asked = drawn + file;
     const double held_out = cells ? (double)r->evaluate.tasks : 0, refined = fmin(asked, (double)r->refine.queries) * (double)r->refine.samples +
                                                                               5 * fmin(asked, (double)r->refine.learnability);
@@ -452,21 +465,21 @@ static void cost_of(const run_config *r, const own_rows *own, expected *t) {
     cost_answers(t, evaluations * held_out, PROMPT_TOKENS, 1, ANSWER_TOKENS);
     if (n > 0) { /* nobody knows how long their answers will be: as long as they may */
         cost_answers(t, it * file, prompt, samples, length);
-        cost_answers(t, evaluations * (n - file), prompt, 1, length);
+        cost_answers(t, evaluations * own_held_out, prompt, 1, length);
         if (loop_critic_may_decide(r))
-            t->scored += (it - 1) * ASKED_OF_FILE * unverifiable * samples * (prompt + length);
+            t->scored += (it - 1) * open * samples * (prompt + length);
     }
-    t->scored += it * loop_approval_tokens(r, held_out, n - file, n > 0 ? prompt + length : 0);
+    t->scored += it * loop_approval_tokens(r, held_out, own_held_out, n > 0 ? prompt + length : 0);
     cost_suites(r, it + 1, t);
     const double prompts = (double)r->gate.monitor_prompts, watched = it + 1; /* each version once */
     cost_answers(t, watched * fmin(prompts, OPEN_PROMPTS), OPEN_PROMPT_TOKENS, MONITOR_SAMPLES, MONITOR_TOKENS);
-    cost_answers(t, watched * fmin(prompts, held_out + n - file), PROMPT_TOKENS, MONITOR_SAMPLES, n > 0 ? length : fmin(length, SAMPLED_TOKENS));
+    cost_answers(t, watched * fmin(prompts, held_out + own_held_out), PROMPT_TOKENS, MONITOR_SAMPLES, n > 0 ? length : fmin(length, SAMPLED_TOKENS));
     const double critics = r->gate.critic ? 2 : 1, examined = (double)r->critic.examples * CRITIC_PROMPT_TOKENS; /* the tested half, before training and after */
     t->scored += it * critics * examined;
     if (r->gate.critic)
-        t->scored += it * 2 * (1 - ASKED_OF_FILE) * unverifiable * (prompt + length);
+        t->scored += it * 2 * open_held_out * (prompt + length);
     const bool people = strcmp(r->human.backend, "queue") == 0; /* the same words of an earlier version are not asked about again */
-    loop_expect_labels(r, people ? 2 * (int64_t)fmin((double)r->human.gate_items, ceil(unverifiable * (1 - ASKED_OF_FILE))) : 0, t);
+    loop_expect_labels(r, people ? 2 * (int64_t)fmin((double)r->human.gate_items, open_held_out) : 0, t);
     const double real = (double)t->demonstrations / it + (double)r->build.gold * (cells ? (double)count_cells(r) : 0);
     t->trained += it * ((1 + arms) * cost_examples(r, real, asked * samples) * EXAMPLE_TOKENS * (double)r->train.epochs +
                         critics * (double)r->critic.epochs * examined);

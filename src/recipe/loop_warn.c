@@ -65,7 +65,7 @@ static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const o
     if (n_earlier > 0)
         snprintf(before, sizeof before, " (gates of other runs in this workspace decided on them already, %lld times)", (long long)n_earlier);
     if (own->n > 0)
-        snprintf(held_out, sizeof held_out, " (%zu of the %zu in %.300s are held out, a fixed fifth by a hash of the text; %zu of them have an answer or a verifier%s)",
+        snprintf(held_out, sizeof held_out, " (%zu of the %zu in %.300s are held out, by a hash of the text; %zu of them have an answer or a verifier%s)",
                  own->n_held_out, own->n, config->tasks.file, n_verifiable(own), drawn ? "; the others are generated" : "");
     if (attempt > first)
         snprintf(effect, sizeof effect, "from attempt %zu on no candidate can be promoted", attempt);

@@ -35,7 +35,7 @@ KEY("", "oracle", KEY_CHOICE, oracle, "open", 0, 0,
 KEY("tasks", "cells", KEY_LIST, tasks.cells, NULL, 0, 0,
     "family or family/cell names (agon eval --list); absent: all of them")
 KEY("tasks", "file", KEY_TEXT, tasks.file, NULL, 0, 0,
-    "JSONL of your own queries: {\"query\", \"answer\"?, \"verifier\"?, \"group\"?}; a fixed fifth, by a hash of the text, is held out (recipe loop only)")
+    "JSONL of your own queries: {\"query\", \"answer\"?, \"verifier\"?, \"group\"?}; about a fifth, by a hash of the text, is held out, rows that go together as one (recipe loop only)")
 
 KEY("verifier", "command", KEY_TEXT, verifier.command, NULL, 0, 0,
     "your program that judges answers to your own queries, all that name no other verifier; one JSON line in, one out")

@@ -81,7 +81,7 @@ tells 4 "exists already" "$agon" init small.jsonl
 # A plan for good rows: counts, what it costs, and a file that says so.
 printf '%s\n' '{"query":"What is 2 + 2?","answer":"4"}' '{"query":"Say hello"}' '{"query":"Say hello"}' >good.jsonl
 run 0 "$agon" init good.jsonl --json
-has out '"output":"good.yaml","queries":{"n":3,"with_answer":1,"with_verifier":0,"unverifiable":2,"duplicates":1,"joined":0,"joined_sets":0,"verifiers":{"number":1},"exact_by_default":0}'
+has out '"output":"good.yaml","queries":{"n":3,"with_answer":1,"with_verifier":0,"unverifiable":2,"duplicates":1,"joined":0,"joined_sets":0,"held_out":1,"held_out_sets":1,"verifiers":{"number":1},"exact_by_default":0}'
 has out '"equivalents":'
 has out '"warnings":["of the held-out queries at most 0 can be verified (1 of the 2 in good.jsonl are held out'
 has out '"labels":{"expert":102'

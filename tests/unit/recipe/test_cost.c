@@ -1,5 +1,6 @@
 /* The estimate beforehand: it follows what the run file says will be done, the user's own rows and the sealed recipe included. */
 #include "recipe/recipe.h"
+#include "recipe/own_split.h"
 #include "recipe/run_file.h"
 #include "test.h"
 #include <unistd.h>
@@ -22,14 +23,36 @@ static double figure(agon_ctx *ctx, const char *yaml, const char *part, const ch
     return value;
 }
 
+/* Row i: its # is a number of three digits, so that rows differ and are all as long. */
+static char *row_text(const char *row, size_t i) {
+    const char *mark = strchr(row, '#');
+    char *text = NULL;
+    assert_true(asprintf(&text, "%.*s%03zu%s", (int)(mark - row), row, i, mark + 1) > 0);
+    return text;
+}
+
+/* Of so many queries. */
+static double held_out_of(size_t n, const char *query) {
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        char *text = row_text(query, i);
+        k += recipe_holds_out(text);
+        free(text);
+    }
+    return (double)k;
+}
+
 static char *with_file(agon_ctx *ctx, size_t n, const char *row, const char *rest, char path[64]) {
     char *yaml = NULL;
     (void)ctx;
     snprintf(path, 64, "/tmp/agon-cost-XXXXXX");
     int fd = mkstemp(path);
     assert_true(fd >= 0);
-    for (size_t i = 0; i < n; i++)
-        assert_true(dprintf(fd, "%s\n", row) > 0);
+    for (size_t i = 0; i < n; i++) {
+        char *text = row_text(row, i);
+        assert_true(dprintf(fd, "%s\n", text) > 0);
+        free(text);
+    }
     close(fd);
     assert_true(asprintf(&yaml, "tasks: {file: %s}\nlearner: {max_tokens: 48}\n%s%s", path, strstr(rest, "critic: {examples") ? "" : "critic: {examples: 0}\n", rest) > 0);
     return yaml;
@@ -47,11 +70,13 @@ static double of_file(agon_ctx *ctx, size_t n, const char *row, const char *rest
 static void cost__own_rows__are_what_is_asked(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
-    static const char answered[] = "{\"query\": \"How many legs has a spider?\", \"answer\": 8}", open[] = "{\"query\": \"Why?\"}";
-    /* 80 of 100 rows asked, 4 samples of 48 tokens; 20 held out, asked of base and candidate. Suites and refinement apart. */
+    static const char answered[] = "{\"query\": \"How many legs have # spiders?\", \"answer\": 8}", open[] = "{\"query\": \"Why #?\"}";
+    const double held_out = held_out_of(100, "How many legs have # spiders?"), of_200 = held_out_of(200, "How many legs have # spiders?"), open_held_out = held_out_of(100, "Why #?");
+    assert_true(held_out >= 10 && held_out != 20);
+    /* What is not held out is asked, 4 samples of 48 tokens; the rest of base and candidate. Suites and refinement apart. */
     static const char bare[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\ngate: {monitor_prompts: 0}\n";
-    assert_close(of_file(ctx, 100, answered, bare, "generated"), 80 * 4 * 48 + 2 * 20 * 48, 1e-6);
-    assert_close(of_file(ctx, 200, answered, bare, "generated"), 2 * of_file(ctx, 100, answered, bare, "generated"), 1e-6);
+    assert_close(of_file(ctx, 100, answered, bare, "generated"), (100 - held_out) * 4 * 48 + 2 * held_out * 48, 1e-6);
+    assert_close(of_file(ctx, 200, answered, bare, "generated"), (200 - of_200) * 4 * 48 + 2 * of_200 * 48, 1e-6);
     assert_close(of_file(ctx, 100, answered, bare, "scored"), 0, 1e-6);
     /* Ten open questions and ten held-out rows of base and candidate, four samples of 48 tokens. */
     static const char watched[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\ngate: {monitor_prompts: 10}\n";
@@ -63,7 +88,7 @@ static void cost__own_rows__are_what_is_asked(void **state) {
         char run[400];
         snprintf(run, sizeof run, decides, 1 + k % 2, k < 2 ? "queue" : "simulated");
         const double read = of_file(ctx, 100, open, run, "scored") - of_file(ctx, 100, answered, run, "scored");
-        assert_true(k == 1 ? read > 80 * 4 * 48 && read < 2 * 80 * 4 * 48 : read == 0);
+        assert_true(k == 1 ? read > (100 - open_held_out) * 4 * 48 && read < 2 * (100 - open_held_out) * 4 * 48 : read == 0);
     }
     assert_close(of_file(ctx, 100, open, bare, "scored"), 0, 1e-6);
     static const char program[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\nverifier: {command: x}\n";
@@ -82,15 +107,16 @@ static void cost__approval__is_read_by_the_critic(void **state) {
     agon_ctx_free(ctx);
 }
 
-/* Of 500 rows 100 are held out: both versions' answers to them, a second critic trained, and its part examined. */
+/* Of 500 rows about 100 are held out: both versions' answers to them, a second critic trained, and its part examined. */
 static void cost__gate_critic__is_trained_and_reads(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
-    static const char open[] = "{\"query\": \"Why?\"}";
+    static const char open[] = "{\"query\": \"Why #?\"}";
+    const double held_out = held_out_of(500, "Why #?");
 #define PEOPLE "critic: {examples: 100, epochs: 2}\nhuman: {backend: queue, labels: 400, gate_items: 100}\n"
     static const char one[] = PEOPLE, two[] = PEOPLE "gate: {critic: true}\n";
-    const double prompt = 35 + 4 / 4.;
-    assert_close(of_file(ctx, 500, open, two, "scored") - of_file(ctx, 500, open, one, "scored"), 2 * 100 * (prompt + 48) + 100 * 48, 1e-6);
+    const double prompt = 35 + 8 / 4.;
+    assert_close(of_file(ctx, 500, open, two, "scored") - of_file(ctx, 500, open, one, "scored"), 2 * held_out * (prompt + 48) + 100 * 48, 1e-6);
     assert_close(of_file(ctx, 500, open, two, "trained") - of_file(ctx, 500, open, one, "trained"), 100 * 2 * 48, 1e-6);
     agon_ctx_free(ctx);
 }
@@ -98,7 +124,7 @@ static void cost__gate_critic__is_trained_and_reads(void **state) {
 static void cost__generated_tasks__do_not_count_beside_a_file_alone(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
-    static const char row[] = "{\"query\": \"Two and two?\", \"answer\": 4}";
+    static const char row[] = "{\"query\": \"Two and #?\", \"answer\": 4}";
     double few = of_file(ctx, 10, row, "attacker: {queries: 10}\n", "generated"), many = of_file(ctx, 10, row, "attacker: {queries: 1000}\n", "generated");
     assert_close(few, many, 1e-6);
     assert_true(figure(ctx, "attacker: {queries: 1000}\n", "tokens", "generated") -
