@@ -894,6 +894,7 @@ typedef struct agon_eval_options {
     void *arg;
     const char *file; /* questions of the user's own, JSONL {"query", "answer"?, "verifier"?, "arguments"?} as in run files,
                        * in place of a suite; groups are their verifiers; equal rows are one question; NULL: none */
+    bool held_out; /* of a file's questions only those that the run of the version, or of `against`, held out */
 } agon_eval_options;
 AGON_API agon_eval_options agon_eval_options_default(void);
 
@@ -906,8 +907,12 @@ AGON_API agon_eval_options agon_eval_options_default(void);
  *   perplexity  {"name", "id", "documents", "tokens", "perplexity", "nats_per_token", "against": {"perplexity",
  *               "rise", "non_inferiority": {"margin", "alpha", "upper", "p", "holds"}}}
  *   not run     {"name", "not_run": why}, only under "all"
+ * Rows of a file that go together (one "group", near-duplicates) are no evidence independent of one another: where there are such, "sets" says how many sets
+ * there are, intervals and non-inferiority are at the effective number of rows, and "sign_flip_p", exact over the signs of sets, stands in place of "mcnemar_p".
+ * Of a version of a workspace and a file's questions, there and in "against": "asked_in_training", how many of them it, or a version that it continues, was asked
+ * or trained on (but for case, blanks and punctuation), and "held_out", how many its runs asked to evaluate it alone.
  * "id" is a hash of the questions: equal ids, equal questions. AGON_ENOTFOUND: no such suite, or its data is absent;
- * AGON_EINVAL names a row of the file that nothing judges. */
+ * AGON_EINVAL names a row of the file that nothing judges; or held_out without a file or a version of a workspace, or no question of the file is held out. */
 AGON_API AGON_MUST_CHECK agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                const agon_model *against, const agon_adapter *against_adapter,
                                                const agon_eval_options *options, char **json);

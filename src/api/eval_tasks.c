@@ -2,6 +2,7 @@
 #include "api/evals.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "recipe/own_split.h"
 #include "task/task.h"
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,8 @@ typedef struct tasks {
     task_query *queries;
     char (*ids)[96];
     size_t n;
-    bool own; /* the user's questions, grouped by what judges them */
+    size_t *sets; /* of own ones; NULL: each is alone */
+    bool own;     /* the user's questions, grouped by what judges them */
 } tasks;
 
 static const char *verifier_of(const task_query *q) {
@@ -27,6 +29,7 @@ static void tasks_free(void *arg) {
         task_query_free(&t->queries[i]);
     free(t->queries);
     free(t->ids);
+    free(t->sets);
     free(t);
 }
 
@@ -135,7 +138,7 @@ done:
     if (s)
         tasks_free(t);
     else
-        *out = (questions){t, t->n, get, judge, tasks_free, hash};
+        *out = (questions){t, t->n, get, judge, tasks_free, hash, NULL};
     return s;
 }
 
@@ -144,9 +147,23 @@ done:
 typedef struct own_rows {
     agon_ctx *ctx;
     tasks *t;
-    json_t *seen; /* identities */
+    json_t *known; /* identities */
     size_t capacity, n_rows, most;
+    const eval_seen *seen[2]; /* only what these hold out; NULL: they say nothing */
 } own_rows;
+
+static agon_status is_wanted(const own_rows *r, const char *question, bool *wanted) {
+    agon_status s = AGON_OK;
+    bool asked, held_out;
+    *wanted = true;
+    for (size_t i = 0; i < 2 && !s; i++) {
+        if (!r->seen[i])
+            continue;
+        s = eval_seen_find(r->ctx, r->seen[i], question, &asked, &held_out);
+        *wanted = *wanted && !s && held_out;
+    }
+    return s;
+}
 
 static agon_status make_room(own_rows *r) {
     tasks *t = r->t;
@@ -174,13 +191,16 @@ static agon_status take_own(void *arg, const char *where, json_t *row) {
         s = task_user_query(r->ctx, where, row, &q);
     if (!s && (!verifier_of(&q) || strcmp(verifier_of(&q), TASK_VERIFIER_PROGRAM) == 0))
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s: nothing judges this question here; give it an \"answer\" or a \"verifier\" other than a program", where);
+    bool wanted = false;
+    if (!s)
+        s = is_wanted(r, q.text, &wanted);
     char *identity = s ? NULL : task_identity(&q);
     if (!s && !identity)
         s = ctx_fail(r->ctx, AGON_ENOMEM, "out of memory for questions");
-    if (s || json_object_get(r->seen, identity)) {
+    if (s || !wanted || json_object_get(r->known, identity)) {
         task_query_free(&q);
     } else {
-        if (json_object_set_new(r->seen, identity, json_true()))
+        if (json_object_set_new(r->known, identity, json_true()))
             s = ctx_fail(r->ctx, AGON_ENOMEM, "out of memory for questions");
         snprintf(t->ids[t->n], sizeof *t->ids, "own/%zu", r->n_rows);
         t->queries[t->n++] = q;
@@ -189,22 +209,43 @@ static agon_status take_own(void *arg, const char *where, json_t *row) {
     return s;
 }
 
-agon_status eval_own_open(agon_ctx *ctx, const agon_eval_options *o, questions *out) {
-    own_rows r = {.ctx = ctx, .t = calloc(1, sizeof *r.t), .seen = json_object(), .most = o->n};
+/* Near-duplicates and rows of one group succeed and fail together. */
+static agon_status find_sets(agon_ctx *ctx, tasks *t) {
+    own_text *rows = memory_new(t->n, sizeof *rows);
+    t->sets = memory_new(t->n, sizeof *t->sets);
+    agon_status s = rows && t->sets ? AGON_OK : ctx_no_memory(ctx);
+    for (size_t i = 0; i < t->n && !s; i++)
+        rows[i] = (own_text){.text = t->queries[i].text, .group = json_string_value(json_object_get(t->queries[i].parameters, "group"))};
+    if (!s)
+        s = own_split(ctx, rows, t->n);
+    for (size_t i = 0; i < t->n && !s; i++)
+        t->sets[i] = rows[i].with;
+    free(rows);
+    return s;
+}
+
+agon_status eval_own_open(agon_ctx *ctx, const version *now, const version *against, const agon_eval_options *o, questions *out) {
+    own_rows r = {.ctx = ctx, .t = calloc(1, sizeof *r.t), .known = json_object(), .most = o->n};
     hash256 hash = {0};
-    agon_status s = r.t && r.seen ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory for questions");
+    agon_status s = r.t && r.known ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory for questions");
+    if (o->held_out) {
+        r.seen[0] = now->seen;
+        r.seen[1] = against ? against->seen : NULL;
+    }
     if (!s) {
         r.t->own = true;
         s = jsonl_read(ctx, o->file, take_own, &r);
     }
     if (!s && r.t->n == 0)
-        s = ctx_fail(ctx, AGON_EINVAL, "%s: there are no questions", o->file);
+        s = ctx_fail(ctx, AGON_EINVAL, o->held_out ? "%s: the version's run held out none of its questions; is it the file that the run had?" : "%s: there are no questions", o->file);
+    if (!s)
+        s = find_sets(ctx, r.t);
     if (!s)
         s = hash_tasks(ctx, r.t, &hash);
-    json_decref(r.seen);
+    json_decref(r.known);
     if (s)
         tasks_free(r.t);
     else
-        *out = (questions){r.t, r.t->n, get, judge, tasks_free, hash};
+        *out = (questions){r.t, r.t->n, get, judge, tasks_free, hash, r.t->sets};
     return s;
 }

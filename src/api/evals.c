@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "base/nearest.h"
 #include "eval/interval.h"
-#include "eval/paired.h"
+#include "eval/paired_sets.h"
 #include "role/backend.h"
 #include "task/task.h"
 #include <math.h>
@@ -103,54 +103,73 @@ static bool in_group(const questions *q, size_t i, const char *group) {
     return !group || strcmp(q->get(q->arg, i).group, group) == 0;
 }
 
-/* {"n", "right", "rate", "ci95"} of a group, NULL: of all. */
-static json_t *share(const questions *q, const bool *right, const char *group) {
-    size_t n = 0, k = 0;
-    for (size_t i = 0; i < q->n; i++) {
+typedef struct counted {
+    paired_table table;
+    paired_sets sets;
+    bool tied; /* some questions go together */
+} counted;
+
+/* A group's questions (NULL: all), now and before (NULL: all wrong). Free out->sets in any case. */
+static agon_status count(evaluation *e, const bool *now, const bool *before, const char *group, counted *out) {
+    const questions *q = e->q;
+    *out = (counted){0};
+    agon_status s = paired_sets_new(e->ctx, q->n, &out->sets);
+    for (size_t i = 0; i < q->n && !s; i++) {
         if (!in_group(q, i, group))
             continue;
-        n++;
-        k += right[i];
+        paired_add(&out->table, now[i], before && before[i]);
+        paired_sets_add(&out->sets, q->sets ? q->sets[i] : i, now[i], before && before[i]);
     }
-    interval ci = clopper_pearson(k, n, ALPHA);
-    return json_pack("{s:I, s:I, s:f, s:[f, f]}", "n", (json_int_t)n, "right", (json_int_t)k, "rate",
-                     n ? (double)k / (double)n : 0, "ci95", ci.low, ci.high);
+    out->tied = !s && paired_sets_tied(&out->sets);
+    return s;
+}
+
+/* {"n", "right", "rate", "ci95", "sets"?} of a group, NULL: of all; *out new. */
+static agon_status share(evaluation *e, const bool *right, const char *group, json_t **out) {
+    counted c;
+    agon_status s = count(e, right, NULL, group, &c);
+    if (!s) {
+        const size_t n = paired_n(&c.table), k = c.table.gained;
+        const interval ci = c.tied ? paired_sets_share(&c.sets, ALPHA) : clopper_pearson(k, n, ALPHA);
+        json_t *row = json_pack("{s:I, s:I, s:f, s:[f, f]}", "n", (json_int_t)n, "right", (json_int_t)k, "rate", n ? (double)k / (double)n : 0, "ci95", ci.low, ci.high);
+        if (c.tied)
+            json_object_set_new(row, "sets", json_integer((json_int_t)paired_sets_n(&c.sets)));
+        *out = row;
+        s = row ? AGON_OK : no_memory(e->ctx);
+    }
+    paired_sets_free(&c.sets);
+    return s;
 }
 
 /* Adds how `now` compares with `before` on a group. */
 static agon_status add_comparison(evaluation *e, const bool *now, const bool *before, const char *group, json_t *object) {
-    size_t n = 0;
-    bool *x = memory_new(e->q->n, sizeof *x), *y = memory_new(e->q->n, sizeof *y);
-    if (!x || !y) {
-        free(x);
-        free(y);
-        return no_memory(e->ctx);
+    counted c;
+    sign_flip flip = {0};
+    agon_status s = count(e, now, before, group, &c);
+    if (!s && c.tied)
+        s = paired_sets_test(e->ctx, &c.sets, &flip);
+    if (!s) {
+        const paired_table *t = &c.table;
+        const interval ci = c.tied ? paired_sets_difference(&c.sets, t, ALPHA) : paired_difference(t, ALPHA);
+        const noninferiority f = c.tied ? paired_sets_tango(&c.sets, t, MARGIN, ALPHA) : noninferiority_tango(t->gained, t->lost, paired_n(t), MARGIN, ALPHA);
+        json_t *more = json_pack("{s:f, s:[f, f], s:I, s:I, s:I, s:I, s:f, s:{s:f, s:f, s:f, s:f, s:b}}", "gain", paired_gain(t),
+                                 "gain_ci95", ci.low, ci.high, "both", (json_int_t)t->both, "gained", (json_int_t)t->gained,
+                                 "lost", (json_int_t)t->lost, "neither", (json_int_t)t->neither, c.tied ? "sign_flip_p" : "mcnemar_p",
+                                 c.tied ? flip.two_sided : mcnemar_exact(t->gained, t->lost), "non_inferiority", "margin", MARGIN, "alpha", ALPHA,
+                                 "lower", f.lower, "p", f.p, "holds", (int)f.holds);
+        s = json_object_update(object, more) ? no_memory(e->ctx) : AGON_OK;
+        json_decref(more);
     }
-    for (size_t i = 0; i < e->q->n; i++) {
-        if (!in_group(e->q, i, group))
-            continue;
-        x[n] = now[i];
-        y[n++] = before[i];
-    }
-    paired_table t = paired_count(x, y, n);
-    interval ci = paired_difference(&t, ALPHA);
-    noninferiority f = noninferiority_tango(t.gained, t.lost, n, MARGIN, ALPHA);
-    json_t *more = json_pack("{s:f, s:[f, f], s:I, s:I, s:I, s:I, s:f, s:{s:f, s:f, s:f, s:f, s:b}}", "gain", paired_gain(&t),
-                             "gain_ci95", ci.low, ci.high, "both", (json_int_t)t.both, "gained", (json_int_t)t.gained,
-                             "lost", (json_int_t)t.lost, "neither", (json_int_t)t.neither, "mcnemar_p",
-                             mcnemar_exact(t.gained, t.lost), "non_inferiority", "margin", MARGIN, "alpha", ALPHA,
-                             "lower", f.lower, "p", f.p, "holds", (int)f.holds);
-    free(x);
-    free(y);
-    int failed = json_object_update(object, more);
-    json_decref(more);
-    return failed ? no_memory(e->ctx) : AGON_OK;
+    paired_sets_free(&c.sets);
+    return s;
 }
 
 /* A group's figures into *out; before NULL: of one version only. */
 static agon_status figures_of(evaluation *e, const bool *now, const bool *before, const char *group, json_t **out) {
-    json_t *object = share(e->q, now, group), *against = before ? share(e->q, before, group) : NULL;
-    agon_status s = object && (against || !before) ? AGON_OK : no_memory(e->ctx);
+    json_t *object = NULL, *against = NULL;
+    agon_status s = share(e, now, group, &object);
+    if (!s && before)
+        s = share(e, before, group, &against);
     if (!s && before)
         s = add_comparison(e, now, before, group, against);
     if (!s && before && json_object_set(object, "against", against))
@@ -189,6 +208,24 @@ static agon_status add_groups(evaluation *e, const bool *now, const bool *before
     return s;
 }
 
+/* How many of the user's own questions the version met before, where that is known. */
+static agon_status add_seen(evaluation *e, const version *v, json_t *object) {
+    size_t n_asked = 0, n_held_out = 0;
+    agon_status s = AGON_OK;
+    if (!v->seen || strcmp(e->name, "own") != 0)
+        return AGON_OK;
+    for (size_t i = 0; i < e->q->n && !s; i++) {
+        bool asked = false, held_out = false;
+        s = eval_seen_find(e->ctx, v->seen, e->q->get(e->q->arg, i).query, &asked, &held_out);
+        n_asked += asked;
+        n_held_out += held_out;
+    }
+    if (!s && (json_object_set_new(object, "asked_in_training", json_integer((json_int_t)n_asked)) ||
+               json_object_set_new(object, "held_out", json_integer((json_int_t)n_held_out))))
+        s = no_memory(e->ctx);
+    return s;
+}
+
 static agon_status ask(evaluation *e, const version *now, const version *against, json_t **out) {
     json_t *object = NULL, *items = e->options->items ? json_array() : NULL;
     bool *right = memory_new(e->q->n, sizeof *right), *before = memory_new(e->q->n, sizeof *before);
@@ -202,6 +239,10 @@ static agon_status ask(evaluation *e, const version *now, const version *against
         s = figures_of(e, right, against ? before : NULL, NULL, &object);
     if (!s)
         s = add_groups(e, right, against ? before : NULL, object);
+    if (!s)
+        s = add_seen(e, now, object);
+    if (!s && against)
+        s = add_seen(e, against, json_object_get(object, "against"));
     if (!s) {
         char hex[HASH_HEX_SIZE];
         hash_hex(&e->q->hash, hex);
@@ -234,15 +275,15 @@ static void suite_release(void *arg) {
     suite_free(arg);
 }
 
-static agon_status open_questions(agon_ctx *ctx, const char *name, const agon_eval_options *o, questions *out) {
+static agon_status open_questions(agon_ctx *ctx, const char *name, const version *now, const version *against, const agon_eval_options *o, questions *out) {
     if (strcmp(name, "tasks") == 0)
         return eval_tasks_open(ctx, o, out);
     if (strcmp(name, "own") == 0)
-        return eval_own_open(ctx, o, out);
+        return eval_own_open(ctx, now, against, o, out);
     suite *s = NULL;
     agon_status status = suite_open(ctx, name, o->n, &s);
     if (!status)
-        *out = (questions){s, suite_n_items(s), suite_question, suite_verdict, suite_release, suite_hash(s)};
+        *out = (questions){s, suite_n_items(s), suite_question, suite_verdict, suite_release, suite_hash(s), NULL};
     return status;
 }
 
@@ -251,7 +292,7 @@ static agon_status run_suite(agon_ctx *ctx, const char *name, const version *now
     if (strcmp(name, "perplexity") == 0)
         return eval_perplexity(ctx, now, against, o, out);
     questions q = {0};
-    agon_status s = open_questions(ctx, name, o, &q);
+    agon_status s = open_questions(ctx, name, now, against, o, &q);
     if (s)
         return s;
     evaluation e = {.ctx = ctx, .options = o, .name = name, .q = &q};
@@ -297,6 +338,14 @@ static agon_status run_all(agon_ctx *ctx, const version *now, const version *aga
     return s;
 }
 
+/* What a version of a workspace met in training; of others nothing is known. */
+static agon_status look_back(agon_ctx *ctx, const agon_adapter *a, eval_seen *seen, version *v) {
+    if (!a || !a->workspace)
+        return AGON_OK;
+    v->seen = seen;
+    return eval_seen_open(ctx, a->workspace, a->version, seen);
+}
+
 agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *against,
                       const agon_adapter *against_adapter, const agon_eval_options *options, char **json) {
     FP_ENVIRONMENT();
@@ -310,15 +359,24 @@ agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *ad
         return taken;
     if (against_adapter && !against)
         against = m;
-    const version now = {m, adapter ? adapter->a : NULL}, other = {against, against_adapter ? against_adapter->a : NULL};
+    version now = {m, adapter ? adapter->a : NULL, NULL}, other = {against, against_adapter ? against_adapter->a : NULL, NULL};
     const version *versus = against ? &other : NULL;
+    eval_seen seen[2] = {{0}};
     if (o.file && o.suite && strcmp(o.suite, "own") != 0)
         return ctx_fail(ctx, AGON_EINVAL, "a file of questions is suite \"own\"; '%.40s' has its own questions", o.suite);
+    if (o.held_out && !o.file)
+        return ctx_fail(ctx, AGON_EINVAL, "held-out questions are those of a file; a suite's are no run's");
+    if (o.held_out && !(adapter && adapter->workspace) && !(against_adapter && against_adapter->workspace))
+        return ctx_fail(ctx, AGON_EINVAL, "which questions are held out is known of a version of a workspace alone; name one as WORKSPACE:ID");
     if (o.file)
         o.suite = "own";
     bool all = !o.suite || !*o.suite || strcmp(o.suite, "all") == 0;
     json_t *list = json_array(), *one = NULL;
     agon_status s = list ? AGON_OK : no_memory(ctx);
+    if (!s && o.file)
+        s = look_back(ctx, adapter, &seen[0], &now);
+    if (!s && o.file && against)
+        s = look_back(ctx, against_adapter, &seen[1], &other);
     if (!s && all)
         s = run_all(ctx, &now, versus, &o, list);
     if (!s && !all && !o.file)
@@ -330,6 +388,8 @@ agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *ad
     if (!s)
         s = json_give_take(ctx, json_pack("{s:O}", "suites", list), json);
     json_decref(list);
+    eval_seen_free(&seen[0]);
+    eval_seen_free(&seen[1]);
     return s;
 }
 

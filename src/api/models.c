@@ -347,15 +347,13 @@ agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *fo
     agon_adapter *a = calloc(1, sizeof *a);
     if (!a)
         return ctx_no_memory(ctx);
-    bool is_version = false;
-    s = versions_adapter(ctx, m->m, folder, &is_version, &a->a);
-    if (!s && !is_version)
+    s = versions_adapter(ctx, m->m, folder, a);
+    if (!s && !a->workspace)
         s = check_dimensions(ctx, folder);
-    if (!s && !is_version)
+    if (!s && !a->workspace)
         s = adapter_open(ctx, m->m, folder, &a->a);
     if (s) {
-        adapter_free(a->a);
-        free(a);
+        agon_adapter_free(a);
         return s;
     }
     *out = a;
@@ -366,5 +364,6 @@ void agon_adapter_free(agon_adapter *a) {
     if (!a)
         return;
     adapter_free(a->a);
+    free(a->workspace);
     free(a);
 }

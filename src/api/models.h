@@ -4,6 +4,7 @@
 
 #include "eval/reward.h"
 #include "model/model.h"
+#include "store/store.h"
 #include "train/train.h"
 #include <jansson.h>
 #include <limits.h>
@@ -29,15 +30,17 @@ struct agon_model {
 
 struct agon_adapter {
     adapter *a;
+    char *workspace; /* the folder it is a version of; NULL: of none */
+    char version[STORE_ID_SIZE];
 };
 
 /* The tokens of a request's prompt, borrowed: those given, or of its text; then *made is new (free). AGON_EINVAL, AGON_EUNSUPPORTED. */
 AGON_MUST_CHECK agon_status request_prompt(agon_ctx *ctx, const agon_tokenizer *t, const agon_generate_request *r, int32_t **made,
                                            const int32_t **ids, size_t *n);
 
-/* When `name` is a workspace or WORKSPACE:ID, *is_version is true and *out, new, the version's adapter. Else *is_version false. */
-AGON_MUST_CHECK agon_status versions_adapter(agon_ctx *ctx, const model *m, const char *name, bool *is_version,
-                                             adapter **out);
+/* When `name` is a workspace or WORKSPACE:ID, all of *out is filled (its owner frees it, also after a failure): the version's adapter, its id and the
+ * workspace's folder. Else nothing is. */
+AGON_MUST_CHECK agon_status versions_adapter(agon_ctx *ctx, const model *m, const char *name, agon_adapter *out);
 
 /* AGON_EINVAL: a name of the base that an adapter's folder cannot say. */
 AGON_MUST_CHECK agon_status base_name_check(agon_ctx *ctx, const char *name);

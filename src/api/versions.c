@@ -67,7 +67,7 @@ static agon_status check_base(agon_ctx *ctx, const model *m, const json_t *row) 
                : ctx_fail(ctx, AGON_EINVAL, "version %.12s sits on the base %.12s, but the model given is %.12s", id, base, hex);
 }
 
-static agon_status load(agon_ctx *ctx, store *s, const model *m, const char *name, const char *id, adapter **out) {
+static agon_status load(agon_ctx *ctx, store *s, const model *m, const char *name, const char *id, agon_adapter *out) {
     json_t *row = NULL;
     hash256 hash;
     void *data = NULL;
@@ -81,24 +81,23 @@ static agon_status load(agon_ctx *ctx, store *s, const model *m, const char *nam
     if (!status)
         status = object_get(s, &hash, &data, &n);
     if (!status)
-        status = adapter_load(ctx, m, name, data, n, out);
+        status = adapter_load(ctx, m, name, data, n, &out->a);
+    if (!status)
+        snprintf(out->version, sizeof out->version, "%s", json_string_value(json_object_get(row, "id")));
     free(data);
     json_decref(row);
     return status;
 }
 
-agon_status versions_adapter(agon_ctx *ctx, const model *m, const char *name, bool *is_version, adapter **out) {
-    char *folder = NULL;
+agon_status versions_adapter(agon_ctx *ctx, const model *m, const char *name, agon_adapter *out) {
     const char *id = "";
     store *s = NULL;
-    agon_status status = split(ctx, name, &folder, &id);
-    *is_version = folder != NULL;
-    if (status || !folder)
+    agon_status status = split(ctx, name, &out->workspace, &id);
+    if (status || !out->workspace)
         return status;
-    status = store_open(ctx, folder, STORE_READ, &s);
+    status = store_open(ctx, out->workspace, STORE_READ, &s);
     if (!status)
         status = load(ctx, s, m, name, id, out);
     store_close(s);
-    free(folder);
     return status;
 }

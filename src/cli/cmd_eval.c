@@ -9,7 +9,7 @@ typedef struct eval_arguments {
     const char *model, *adapter, *preference, *against, *dtype, *chat_template, *suite, *data;
     const char **cells; /* ended by NULL, or NULL */
     int64_t n, seed;
-    bool list, json, items;
+    bool list, json, items, held_out;
 } eval_arguments;
 
 /* ---- what there is ------------------------------------------------------------------------------------- */
@@ -69,10 +69,11 @@ static void print_row(const char *name, const json_t *v) {
     printf("  %-16.16s", name);
     print_share(v);
     if (against) {
+        const char *p = json_object_get(against, "sign_flip_p") ? "sign_flip_p" : "mcnemar_p";
         print_share(against);
         printf("  %+6.1f [%+6.1f, %+6.1f]  +%.0f -%.0f  p %.3g", 100 * number(against, "gain"),
                100 * end_of(against, "gain_ci95", 0), 100 * end_of(against, "gain_ci95", 1), number(against, "gained"),
-               number(against, "lost"), number(against, "mcnemar_p"));
+               number(against, "lost"), number(against, p));
     }
     putchar('\n');
 }
@@ -99,11 +100,25 @@ static void print_items(const json_t *items) {
     }
 }
 
+/* What was learnt by heart is no evidence. */
+static void print_seen(const json_t *v, const char *who) {
+    if (!json_object_get(v, "asked_in_training"))
+        return;
+    printf("  %s was asked or trained on %.0f of these %.0f in training, and its run held out %.0f%s\n", who, number(v, "asked_in_training"), number(v, "n"),
+           number(v, "held_out"), number(v, "asked_in_training") > 0 ? " (--held-out asks those alone): the figures are no measure of what it can do with others" : "");
+}
+
 static void print_questions(const json_t *v) {
     const json_t *groups = json_object_get(v, "groups"), *against = json_object_get(v, "against"), *g;
     size_t i;
     printf("%s: right, share and 95%% interval%s\n", member_text(v, "name"),
-           against ? "; the same of the version it is compared with; gain in points, 95% interval, gained, lost, McNemar's p" : "");
+           !against                      ? ""
+           : json_object_get(v, "sets") ? "; the same of the version it is compared with; gain in points, 95% interval, gained, lost, exact p over sets (McNemar's where each row is alone)"
+                                         : "; the same of the version it is compared with; gain in points, 95% interval, gained, lost, McNemar's p");
+    if (json_object_get(v, "sets"))
+        printf("  %.0f rows in %.0f sets that go together (one \"group\", near-duplicates): intervals and p take a set as one piece of evidence\n", number(v, "n"), number(v, "sets"));
+    print_seen(v, "the version");
+    print_seen(against, "the version it is compared with");
     json_array_foreach(groups, i, g) {
         if (strcmp(member_text(g, "name"), member_text(v, "name")) != 0)
             print_row(member_text(g, "name"), g);
@@ -153,11 +168,17 @@ static void on_progress(void *arg, const char *suite, size_t done, size_t total)
         fprintf(stderr, "\r\x1b[K");
 }
 
-/* A PEFT folder says so by its configuration. */
-static bool is_adapter(const char *path) {
+/* Is there such a file in the folder whose name are the first n bytes? */
+static bool holds(const char *folder, size_t n, const char *name) {
     char file[4096];
     struct stat s;
-    return snprintf(file, sizeof file, "%s/adapter_config.json", path) < (int)sizeof file && stat(file, &s) == 0;
+    return snprintf(file, sizeof file, "%.*s/%s", (int)n, folder, name) < (int)sizeof file && stat(file, &s) == 0;
+}
+
+/* A PEFT folder says so by its configuration, a workspace (WORKSPACE[:ID]) by its database. */
+static bool is_adapter(const char *path) {
+    const char *colon = strrchr(path, ':');
+    return holds(path, strlen(path), "adapter_config.json") || holds(path, strlen(path), "agon.db") || (colon && holds(path, (size_t)(colon - path), "agon.db"));
 }
 
 /* The second version: an adapter on the same model, or another model. */
@@ -180,6 +201,7 @@ static int evaluate(const eval_arguments *a) {
     options.n = (size_t)a->n;
     options.seed = (uint64_t)a->seed;
     options.items = a->items;
+    options.held_out = a->held_out;
     options.cells = a->cells;
     while (a->cells && a->cells[options.n_cells])
         options.n_cells++;
@@ -213,6 +235,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--chat-template", .text = &a.chat_template, .of = "evaluation"},
                                  {.name = "--list", .flag = &a.list},
                                  {.name = "--items", .flag = &a.items, .of = "evaluation"},
+                                 {.name = "--held-out", .flag = &a.held_out, .of = "evaluation"},
                                  {.name = "--json", .flag = &a.json},
                                  {0}};
     size_t n;
@@ -225,6 +248,8 @@ static int run(int argc, char **argv) {
             code = usage_error(&command_eval, "--n and --seed must be 0 or more");
         else if (a.data && (of_suites || of_tasks))
             code = usage_error(&command_eval, "--data asks the questions of a file and goes without %s", of_suites ? of_suites : of_tasks);
+        else if (a.held_out && !a.data)
+            code = usage_error(&command_eval, "--held-out chooses among the questions of a file: it goes with --data");
         else if (of_tasks && strcmp(a.suite, "tasks") != 0 && strcmp(a.suite, "all") != 0)
             code = usage_error(&command_eval, "%s says which tasks are drawn: it goes with --suite tasks or all", of_tasks);
         else
@@ -238,17 +263,20 @@ const command command_eval = {
     "eval",
     "a model or adapter on the suites, alone or against another",
     "eval [--model M] [--adapter DIR] [--suite tasks|perplexity|all|NAME | --data FILE] [--against X] [--n N]\n"
-    "       [--seed S] [--cells NAME]... [--items] [--list] [--json]\n\n"
+    "       [--seed S] [--cells NAME]... [--held-out] [--items] [--list] [--json]\n\n"
     "One greedy answer a question, judged by a program. Intervals are exact (Clopper-Pearson); with --against both versions\n"
     "answer the same questions: gain with Newcombe's interval, McNemar's exact test, and non-inferiority within 3 points\n"
-    "(perplexity: within 3%).\n\n"
+    "(perplexity: within 3%). Rows of --data that go together (one \"group\", near-duplicates) are one piece of evidence: the test is\n"
+    "over sets, intervals are at the effective number of rows.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
     "  --preference X,X...  how much each dimension of an adapter of agon train --dimensions weighs (default: all alike)\n"
     "  --suite NAME         tasks (default): freshly drawn tasks of all default cells; or a suite of --list; or all\n"
     "  --data FILE          questions of your own instead: {\"query\": ..., \"answer\"?, \"verifier\"?, \"arguments\"?} a line, as in\n"
     "                       run files; --n: the first N of them (default all)\n"
-    "  --against X          the version to compare with: a PEFT folder for the same model, or another model\n"
+    "  --held-out           of these only what the run of the version (a version of a workspace, --adapter or --against) held out; of such\n"
+    "                       versions it is always said how many of the questions they were asked in training\n"
+    "  --against X          the version to compare with: a PEFT folder or version of a workspace for the same model, or another model\n"
     "  --n N                tasks of each cell (default 16), questions of a suite, documents of perplexity (default: its own)\n"
     "  --cells NAME         draw tasks from this family or family/cell of --list; may stand several times\n"
     "  --seed S             of the tasks that are drawn (default 0)\n"
