@@ -24,7 +24,7 @@ static void add_span(json_t *spans, json_int_t start, json_int_t end, size_t siz
 static agon_status add_quoted(agon_ctx *ctx, const char *critique, const char *response, const char *open, const char *close, json_t *spans) {
     critic_quote *quotes = NULL;
     size_t n = 0;
-    agon_status s = critic_check_quotes(ctx, critique, response, open, close, &quotes, &n);
+    agon_status s = critic_check_quotes(ctx, critique, response, open, close, false, &quotes, &n);
     for (size_t i = 0; !s && i < n; i++)
         if (quotes[i].found)
             add_span(spans, (json_int_t)quotes[i].start, (json_int_t)quotes[i].end, strlen(response));

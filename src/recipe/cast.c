@@ -13,34 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- backends ------------------------------------------------------------------------------------------ */
-
-static agon_status open_backend(cast *c, const char *role, const backend_config *b, backend **out) {
-    agon_ctx *ctx = c->actors.ctx;
-    if (strcmp(b->backend, "remote") == 0) {
-        if (!b->url || !b->name)
-            return ctx_fail(ctx, AGON_EINVAL, "%s: backend remote needs url and name in the run file", role);
-        const backend_remote_options o = {.url = b->url, .model = b->name, .key_env = b->key_env,
-                                          .timeout_seconds = b->timeout, .per_minute = b->per_minute};
-        return backend_remote_new(ctx, &o, out);
-    }
-    if (strcmp(b->backend, "command") == 0) {
-        if (!b->command)
-            return ctx_fail(ctx, AGON_EINVAL, "%s: backend command needs command in the run file", role);
-        return backend_command_new(ctx, b->command, b->timeout, out);
-    }
-    if (strcmp(b->backend, "scripted") == 0) {
-        json_t *script = NULL;
-        if (!b->script)
-            return ctx_fail(ctx, AGON_EINVAL, "%s: backend scripted needs script in the run file", role);
-        agon_status s = json_read_file(ctx, b->script, &script);
-        if (!s)
-            s = backend_scripted_new(ctx, script, out);
-        json_decref(script);
-        return s;
-    }
-    return backend_local_new(ctx, c->model, 0, out);
-}
+/* ---- actors -------------------------------------------------------------------------------------------- */
 
 static bool is_local(const backend_config *b) {
     return strcmp(b->backend, "local") == 0;
@@ -78,11 +51,11 @@ agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, 
                             &out->model);
     }
     if (!status)
-        status = open_backend(out, "attacker", by[0], &out->attacker);
+        status = backend_open(ctx, "attacker", by[0], out->model, &out->attacker);
     if (!status)
-        status = open_backend(out, "learner", by[1], &out->learner);
+        status = backend_open(ctx, "learner", by[1], out->model, &out->learner);
     if (!status)
-        status = open_backend(out, "critic", by[2], &out->critic);
+        status = backend_open(ctx, "critic", by[2], out->model, &out->critic);
     if (!status && config->verifier.command)
         status = backend_command_new(ctx, config->verifier.command, config->verifier.timeout, &out->verifier);
     if (!status)

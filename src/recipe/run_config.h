@@ -7,23 +7,12 @@
 
 #include "agon.h"
 #include "base/json.h"
+#include "role/backend.h"
 
 typedef struct text_items {
     char **items;
     size_t n;
 } text_items;
-
-/* Who answers for a role: see role/backend.h. */
-typedef struct backend_config {
-    char *backend;      /* local | remote | command | scripted */
-    char *url;          /* remote: base URL of an OpenAI-compatible server */
-    char *name;         /* remote: model name sent to it */
-    char *key_env;      /* remote: environment variable that holds the key */
-    char *command;      /* command: program and arguments */
-    char *script;       /* scripted: JSON file of answers */
-    double timeout;     /* seconds */
-    int64_t per_minute; /* remote: requests a minute at most, 0 no limit */
-} backend_config;
 
 typedef struct run_config {
     char *name, *recipe, *model, *dtype, *numerics, *oracle;

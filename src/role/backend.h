@@ -129,6 +129,22 @@ typedef struct backend_command_report {
 } backend_command_report;
 void backend_command_get_report(const backend *b, backend_command_report *out);
 
+/* Who answers for a role, as files of runs and experiments say it; texts that were not given are NULL. */
+typedef struct backend_config {
+    char *backend;      /* local | remote | command | scripted */
+    char *url;          /* remote: base URL of an OpenAI-compatible server */
+    char *name;         /* remote: model name sent to it */
+    char *key_env;      /* remote: environment variable that holds the key */
+    char *command;      /* command: program and arguments */
+    char *script;       /* scripted: JSON file of answers */
+    double timeout;     /* seconds */
+    int64_t per_minute; /* remote: requests a minute at most, 0 no limit */
+} backend_config;
+/* AGON_EINVAL: no such backend, or something that it needs is missing; the sentence begins with the role. */
+AGON_MUST_CHECK agon_status backend_config_check(agon_ctx *ctx, const char *role, const backend_config *c);
+/* Checks and opens it. m: of a local one, borrowed for the backend's life. */
+AGON_MUST_CHECK agon_status backend_open(agon_ctx *ctx, const char *role, const backend_config *c, const model *m, backend **out);
+
 /* Answers of an id serve its samples in turn, from the first again when they run out. "role:id" is
  * looked up before id. script: {"answers": {id: [text, ...]}, "scores": {id: [..]}, "default":
  * text?}. */

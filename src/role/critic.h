@@ -20,10 +20,10 @@ typedef struct critic_quote {
     size_t start, end;           /* bytes of the response, when found */
     size_t text_start, text_end; /* bytes of the critique, inside the marks */
 } critic_quote;
-/* Every quote of a critique that stands between `open` and `close` ("<q>" and "</q>"), in order, looked up in the response. *out new
- * (free()), NULL when there is none. */
+/* Every quote of a critique that stands between `open` and `close` ("<q>" and "</q>"), in order, looked up in the response; whole_words: a
+ * part of a word or number is not found there. *out new (free()), NULL when there is none. */
 AGON_MUST_CHECK agon_status critic_check_quotes(agon_ctx *ctx, const char *critique, const char *response, const char *open,
-                                                const char *close, critic_quote **out, size_t *n);
+                                                const char *close, bool whole_words, critic_quote **out, size_t *n);
 
 /* ---- the executable critic ------------------------------------------------------ */
 

@@ -80,9 +80,20 @@ static agon_status fold(agon_ctx *ctx, const char *text, folded *out) {
     return AGON_OK;
 }
 
+/* Letters, digits and what joins them, of scripts that put spaces between words: others' letters have no case (Lo). */
+static bool is_word(int32_t code) {
+    const utf8proc_category_t c = code < 0x110000 ? utf8proc_category(code) : UTF8PROC_CATEGORY_CN;
+    return (c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_PC) && c != UTF8PROC_CATEGORY_LO;
+}
+
+/* Whether text [from, to) of text [n] begins and ends where its words do. */
+static bool has_whole_words(const int32_t *text, size_t n, size_t from, size_t to) {
+    return !(from > 0 && is_word(text[from - 1]) && is_word(text[from])) && !(to < n && is_word(text[to - 1]) && is_word(text[to]));
+}
+
 /* The first place of needle [m > 0] in haystack, counted in code points, or SIZE_MAX. `border` [m]: of each beginning of needle, the longest
  * shorter one that ends it (Knuth, Morris & Pratt 1977): texts of one letter take no longer than others. */
-static size_t find(const int32_t *haystack, size_t n, const int32_t *needle, size_t m, size_t *border) {
+static size_t find(const int32_t *haystack, size_t n, const int32_t *needle, size_t m, bool whole_words, size_t *border) {
     border[0] = 0;
     for (size_t i = 1, k = 0; i < m; border[i++] = k) {
         while (k > 0 && needle[i] != needle[k])
@@ -93,14 +104,16 @@ static size_t find(const int32_t *haystack, size_t n, const int32_t *needle, siz
         while (k > 0 && haystack[i] != needle[k])
             k = border[k - 1];
         k += haystack[i] == needle[k];
-        if (k == m)
+        if (k == m && (!whole_words || has_whole_words(haystack, n, i + 1 - m, i + 1)))
             return i + 1 - m;
+        if (k == m)
+            k = border[k - 1];
     }
     return SIZE_MAX;
 }
 
 /* A quote of a text that is folded already: a critique may have thousands. */
-static agon_status find_folded(agon_ctx *ctx, const folded *r, const char *quote, bool *found, size_t *start, size_t *end) {
+static agon_status find_folded(agon_ctx *ctx, const folded *r, const char *quote, bool whole_words, bool *found, size_t *start, size_t *end) {
     folded q = {0};
     agon_status s = fold(ctx, quote, &q);
     if (s)
@@ -112,7 +125,7 @@ static agon_status find_folded(agon_ctx *ctx, const folded *r, const char *quote
         last--;
     size_t m = last - first, at = SIZE_MAX, *border = m && m <= r->n ? malloc(m * sizeof *border) : NULL;
     if (border)
-        at = find(r->code, r->n, q.code + first, m, border);
+        at = find(r->code, r->n, q.code + first, m, whole_words, border);
     else if (m && m <= r->n)
         s = ctx_fail(ctx, AGON_ENOMEM, "no memory to compare a quote");
     *found = at != SIZE_MAX;
@@ -126,8 +139,8 @@ static agon_status find_folded(agon_ctx *ctx, const folded *r, const char *quote
 }
 
 /* Appends the quote critique[start, end) and where it is in the response. */
-static agon_status add_quote(agon_ctx *ctx, const folded *response, const char *critique, size_t start, size_t end, critic_quote **list,
-                             size_t *n) {
+static agon_status add_quote(agon_ctx *ctx, const folded *response, const char *critique, size_t start, size_t end, bool whole_words,
+                             critic_quote **list, size_t *n) {
     critic_quote *more = realloc(*list, (*n + 1) * sizeof *more);
     char *text = strndup(critique + start, end - start);
     agon_status s = more && text ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory to check quotes");
@@ -136,14 +149,14 @@ static agon_status add_quote(agon_ctx *ctx, const folded *response, const char *
     if (!s) {
         critic_quote *quote = &more[(*n)++];
         *quote = (critic_quote){.text_start = start, .text_end = end};
-        s = find_folded(ctx, response, text, &quote->found, &quote->start, &quote->end);
+        s = find_folded(ctx, response, text, whole_words, &quote->found, &quote->start, &quote->end);
     }
     free(text);
     return s;
 }
 
 agon_status critic_check_quotes(agon_ctx *ctx, const char *critique, const char *response, const char *open, const char *close,
-                                critic_quote **out, size_t *n) {
+                                bool whole_words, critic_quote **out, size_t *n) {
     critic_quote *quotes = NULL;
     size_t count = 0;
     folded r = {0};
@@ -152,7 +165,7 @@ agon_status critic_check_quotes(agon_ctx *ctx, const char *critique, const char 
         if (!r.code)
             s = fold(ctx, response, &r);
         if (!s)
-            s = add_quote(ctx, &r, critique, (size_t)(p - critique), (size_t)(end - critique), &quotes, &count);
+            s = add_quote(ctx, &r, critique, (size_t)(p - critique), (size_t)(end - critique), whole_words, &quotes, &count);
     }
     folded_free(&r);
     if (s) {
@@ -168,7 +181,7 @@ agon_status critic_find_quote(agon_ctx *ctx, const char *response, const char *q
     folded r = {0};
     agon_status s = fold(ctx, response, &r);
     if (!s)
-        s = find_folded(ctx, &r, quote, found, start, end);
+        s = find_folded(ctx, &r, quote, false, found, start, end);
     folded_free(&r);
     return s;
 }

@@ -4,6 +4,7 @@
 #include "role/prompt.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include <assert.h>
 #include <ctype.h>
@@ -153,10 +154,10 @@ static size_t cut_length(const char *text, size_t limit) {
     return n;
 }
 
-char *prompt_neutralise(const char *text, prompt_form form) {
+char *prompt_neutralise_long(const char *text, prompt_form form, size_t most) {
     buffer b = {0};
-    buffer_init(&b, 4 * PROMPT_FIELD_MAX);
-    size_t n = cut_length(text, PROMPT_FIELD_MAX);
+    buffer_init(&b, size_mul(4, most));
+    size_t n = cut_length(text, most);
     for (size_t i = 0, end; i < n; i += end ? end : 1) {
         end = form == PROMPT_LINES ? line_end(text + i) : 0;
         if (end) {
@@ -172,6 +173,10 @@ char *prompt_neutralise(const char *text, prompt_form form) {
     char *out = buffer_take(&b);
     buffer_free(&b);
     return out;
+}
+
+char *prompt_neutralise(const char *text, prompt_form form) {
+    return prompt_neutralise_long(text, form, PROMPT_FIELD_MAX);
 }
 
 /* ---- rendering ------------------------------------------------------------------ */

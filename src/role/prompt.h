@@ -46,7 +46,8 @@ typedef enum prompt_form {
     PROMPT_LINES,  /* {>name} */
     PROMPT_FENCED, /* {{name}} */
 } prompt_form;
-/* A field's text in this form, without the fence itself. New string, NULL on memory. */
+/* A field's text in this form, without the fence itself, cut at PROMPT_FIELD_MAX bytes, or at `most` of them. New string, NULL on memory. */
 char *prompt_neutralise(const char *text, prompt_form form);
+char *prompt_neutralise_long(const char *text, prompt_form form, size_t most);
 
 #endif

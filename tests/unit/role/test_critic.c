@@ -41,15 +41,15 @@ static void critic__fake_quotes_are_told_from_real_ones(void **state) {
     const char *response = "First, 42 + 25 = 78.";
     critic_quote *quotes;
     size_t n;
-    assert_ok(NULL, critic_check_quotes(NULL, critique, response, "<q>", "</q>", &quotes, &n));
+    assert_ok(NULL, critic_check_quotes(NULL, critique, response, "<q>", "</q>", false, &quotes, &n));
     assert_int_equal(n, 2);
     assert_true(quotes[0].found && quotes[0].start == 7 && quotes[0].end == 19);
     assert_false(quotes[1].found);
     assert_memory_equal(critique + quotes[1].text_start, "carry the two", 13);
     free(quotes);
-    assert_ok(NULL, critic_check_quotes(NULL, "no quotes", response, "<q>", "</q>", &quotes, &n));
+    assert_ok(NULL, critic_check_quotes(NULL, "no quotes", response, "<q>", "</q>", false, &quotes, &n));
     assert_true(n == 0 && quotes == NULL);
-    assert_ok(NULL, critic_check_quotes(NULL, "It says \"78\", not \"67", response, "\"", "\"", &quotes, &n));
+    assert_ok(NULL, critic_check_quotes(NULL, "It says \"78\", not \"67", response, "\"", "\"", false, &quotes, &n));
     assert_true(n == 1 && quotes[0].found && quotes[0].start == 17 && quotes[0].end == 19);
     free(quotes);
 }
@@ -66,7 +66,7 @@ static void critic__many_quotes_are_checked_in_time(void **state) {
     response[LONG] = critique[LONG] = 0;
     for (size_t i = 1; i < LONG; i += 4)
         critique[i] = 'b';
-    assert_ok(NULL, critic_check_quotes(NULL, critique, response, "\"", "\"", &quotes, &n));
+    assert_ok(NULL, critic_check_quotes(NULL, critique, response, "\"", "\"", false, &quotes, &n));
     assert_true(n >= LONG / 4 && !quotes[0].found);
     free(quotes);
     memset(critique, 'a', LONG / 2);
