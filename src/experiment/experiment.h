@@ -54,7 +54,8 @@ AGON_MUST_CHECK agon_status experiment_run(agon_ctx *ctx, const experiment_reque
     X(red_team)                                                                                      \
     X(amplification)                                                                                 \
     X(trust_or_escalate)                                                                             \
-    X(verification_gap)
+    X(verification_gap)                                                                              \
+    X(debate)
 #define DECLARE_EXPERIMENT(name) extern const experiment experiment_##name;
 EXPERIMENTS(DECLARE_EXPERIMENT)
 #undef DECLARE_EXPERIMENT

@@ -395,6 +395,22 @@ agon_status lab_write(const lab *l, const char *name, const char *text) {
     return s;
 }
 
+agon_status lab_write_lines(const lab *l, const char *name, const json_t *lines) {
+    buffer b = {0};
+    const json_t *line;
+    size_t i;
+    json_array_foreach(lines, i, line) {
+        char *text = json_dumps(line, JSON_COMPACT);
+        b.failed = b.failed || !text;
+        buffer_text(&b, text ? text : "");
+        buffer_char(&b, '\n');
+        free(text);
+    }
+    agon_status s = b.failed ? ctx_no_memory(l->ctx) : lab_write(l, name, b.data ? b.data : "");
+    buffer_free(&b);
+    return s;
+}
+
 agon_status lab_plot(const lab *l, const char *name, const plot_panel *panels, size_t n, size_t n_columns) {
     char *svg = NULL;
     agon_status s = plot_svg(l->ctx, panels, n, n_columns, &svg);

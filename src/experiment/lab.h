@@ -99,6 +99,8 @@ void *lab_take(lab *l, size_t n, size_t size);
 AGON_MUST_CHECK agon_status lab_taken(const lab *l);
 /* Writes a text file into the folder. */
 AGON_MUST_CHECK agon_status lab_write(const lab *l, const char *name, const char *text);
+/* The same of the members of a list, one a line (JSONL). */
+AGON_MUST_CHECK agon_status lab_write_lines(const lab *l, const char *name, const json_t *lines);
 
 /* Draws panels into an SVG file in the folder. */
 AGON_MUST_CHECK agon_status lab_plot(const lab *l, const char *name, const plot_panel *panels, size_t n, size_t n_columns);

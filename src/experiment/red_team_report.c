@@ -1,5 +1,4 @@
 /* The experiment red-team: its figures. See red_team.c. */
-#include "base/buffer.h"
 #include "base/ctx.h"
 #include "eval/curriculum.h"
 #include "eval/diversity.h"
@@ -208,22 +207,6 @@ static agon_status training_json(const red_team *x, const red_tally *t, json_t *
     return s;
 }
 
-static agon_status write_attacks(const red_team *x, const red_tally *t) {
-    buffer b = {0};
-    json_t *line;
-    size_t i;
-    json_array_foreach(t->lines, i, line) {
-        char *text = json_dumps(line, JSON_COMPACT);
-        b.failed = b.failed || !text;
-        buffer_text(&b, text ? text : "");
-        buffer_char(&b, '\n');
-        free(text);
-    }
-    agon_status s = b.failed ? ctx_no_memory(x->l->ctx) : lab_write(x->l, "attacks.jsonl", b.data);
-    buffer_free(&b);
-    return s;
-}
-
 agon_status red_report(const red_team *x, const red_tally *t, json_t **result) {
     static const red_arm pairs[][2] = {{RED_TRAINED, RED_UNTRAINED}, {RED_TRAINED, RED_TEMPLATES}, {RED_TRAINED, RED_PLAIN}, {RED_TRAINED, RED_NO_PENALTY},
                                        {RED_NO_PENALTY, RED_UNTRAINED}};
@@ -242,7 +225,7 @@ agon_status red_report(const red_team *x, const red_tally *t, json_t **result) {
     if (!s)
         s = training_json(x, t, &training);
     if (!s)
-        s = write_attacks(x, t);
+        s = lab_write_lines(x->l, "attacks.jsonl", t->lines);
     if (!s && !(*result = json_pack("{s:s,s:O,s:O,s:O}", "base", x->base, "arms", arms, "contrasts", contrasts, "training", training)))
         s = ctx_no_memory(x->l->ctx);
     json_decref(arms), json_decref(contrasts), json_decref(training);

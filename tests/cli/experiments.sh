@@ -157,6 +157,14 @@ max_tokens: 24
 draws: 100
 verifiers: [{name: itself}, {name: words, prompt: "{>query}: {>answer}. Right?"}]
 END
+cat >debate.yaml <<END
+experiment: debate
+model: $tiny
+items: 24
+rounds: 2
+words: 6
+draws: 100
+END
 cat >lm.yaml <<END
 experiment: weak-to-strong
 strong: language-model
@@ -183,7 +191,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -e plan ] || fail "a plan made its folder"
 
 # ---- every experiment, whole and killed
-for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs sums trust red gap; do
+for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs sums trust red gap debate; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -315,6 +323,47 @@ run 0 "$agon" experiment other.yaml --output learner --json
 same whole-gap/answers.jsonl cut-gap/answers.jsonl
 [ "$(wc -l <whole-gap/answers.jsonl)" = 128 ] || fail "not every query of both seeds is written"
 for what in itself words random truth; do says whole-gap/result.json "\"verifier\": \"$what\""; done
+# Debates: everything that was said is written; who judges anew, or more items, finds the speeches there are.
+for what in naive consultancy debate expert; do says whole-debate/result.json "\"protocol\": \"$what\""; done
+says whole-debate/result.json '"verdict": "likelihood"'
+same whole-debate/debates.jsonl cut-debate/debates.jsonl
+[ "$(wc -l <whole-debate/debates.jsonl)" = 24 ] || fail "not every debate is written"
+[ "$(ls whole-debate/stages | wc -l)" = 6 ] || fail "not two stages for eight items"
+cat >always_a.sh <<'END'
+while read -r line; do printf '{"id":"%s","completions":["Because.\\nAnswer: A"]}\n' "$(printf '%s' "$line" | sed 's/.*"id":"\([^"]*\)".*/\1/')"; done
+END
+cat >never.sh <<'END'
+while read -r line; do printf '{"id":"%s","completions":["It may be A, or B."]}\n' "$(printf '%s' "$line" | sed 's/.*"id":"\([^"]*\)".*/\1/')"; done
+END
+cp -r whole-debate judged
+(cat debate.yaml; echo 'judge: {backend: command, command: sh always_a.sh}') >other.yaml
+run 0 "$agon" experiment other.yaml --output judged --json
+[ "$(ls judged/stages | wc -l)" = 9 ] || fail "another judge asks for other debates"
+tr -d ' \n' <judged/result.json >flat
+for what in naive consultancy debate expert; do says flat "\"accuracy\":0\.5,\"accuracy_interval\":\[0\.5,0\.5\],[^{]*\"calibration\":\{[^}]*\"of\":\"items\"\},[^{]*\"protocol\":\"$what\",\"says_a\":1\.0"; done
+sed -i 's/^items.*/items: 28/' debate.yaml
+run 0 "$agon" experiment debate.yaml --output judged --json
+[ "$(ls judged/stages | wc -l)" = 11 ] || fail "more items begin anew"
+(cat debate.yaml; echo 'judge: {backend: command, command: sh never.sh}') >other.yaml
+refused 5 "64 of the judge's 64 verdicts under consultancy could not be read.*must be Answer: A or Answer: B; on g1 it ended 'It may be A, or B.'" "$agon" experiment other.yaml --output judged
+# Rows of the user's; who has no passage has no expert.
+printf '{"question": "Which is it?", "correct": "that", "wrong": "this"}\n%.0s' 1 2 3 4 >rows.jsonl
+echo '{"answers": {"debater:line-1/debate/1/1": "<quote>nothing</quote>"}, "default": "so it is"}' >says.json
+cat >other.yaml <<END
+experiment: debate
+data: rows.jsonl
+rounds: 1
+seeds: 2
+debater: {backend: scripted, script: says.json}
+judge: {backend: command, command: sh always_a.sh}
+END
+run 0 "$agon" experiment other.yaml --output rows --json
+says err 'expert .*no item has a passage'
+says err 'how long who does not compute here takes is not known'
+tr -d ' \n' <rows/result.json >flat
+says flat '"accuracy":null,"accuracy_interval":\[null,null\],"by_seed":\[null,null\],"calibration":null,"n_items":0,'
+says flat '\{"protocol":"debate","side":"wrong","unverified":[0-9],'
+says flat '"protocol":"debate","side":"right","unverified":2,"verified":0' # under both seeds
 says whole-cleaning/result.json '"judge": "(class|likelihood)"'
 says whole-cleaning/result.json '"planted": (true|false)'
 for what in known panacea-linear panacea-tchebycheff panacea-linear-dpo soup modpo; do
@@ -377,6 +426,17 @@ bad_file 4 experiment spans.yaml 's/^rank.*/objective: grpo/' "objective is 'grp
 bad_file 4 experiment spans.yaml 's/^rank.*/target: 0/' 'target is 0; it must be from'
 bad_file 4 experiment spans.yaml 's/^rank.*/family: agreement/' 'no generative family'
 bad_file 4 experiment pairs.yaml 's/^pairs.*/mended: 1/' 'mended is 1; it must be from'
+bad_file 4 experiment debate.yaml 's/^rounds.*/verdict: words/' "verdict is 'words'; it must be auto"
+bad_file 4 experiment debate.yaml 's/^rounds.*/judge: {backend: remot}/' "judge: backend is 'remot'; it must be local"
+bad_file 4 experiment debate.yaml 's/^rounds.*/debater: {backend: remote, name: x}/' 'debater: backend remote needs url and name'
+bad_file 4 experiment debate.yaml 's/^rounds.*/judge: {backend: command}/' 'judge: backend command needs command'
+bad_file 4 experiment debate.yaml 's/^rounds.*/judge: {temperature: -1}/' 'judge: temperature is -1; it must be from 0'
+bad_file 4 experiment debate.yaml 's/^rounds.*/judge: {modle: x}/' 'there is no option .modle.; did you mean model'
+bad_file 4 experiment debate.yaml 's/^rounds.*/verdict: likelihood\njudge: {backend: command, command: cat}/' 'verdict: likelihood needs a judge that scores'
+bad_file 3 experiment debate.yaml 's/^rounds.*/judge: {model: nowhere.gguf}/' 'judge: .*nowhere.gguf'
+bad_file 3 experiment debate.yaml 's/^rounds.*/data: nowhere.jsonl/' 'nowhere.jsonl'
+echo '{"question": "q", "correct": "a"}' >short.jsonl
+bad_file 4 experiment debate.yaml 's/^rounds.*/data: short.jsonl/' 'short.jsonl:1: wrong is missing; a row is'
 bad_file 4 experiment red.yaml 's/^rank.*/attacks: [distractor, tree]/' "attacks\[1\] is 'tree'; it must be paraphrase"
 bad_file 4 experiment red.yaml 's/^rank.*/attacks: []/' 'attacks is an empty list'
 bad_file 4 experiment red.yaml 's/^cells.*/cells: [arithmetik]/' 'cells: .*arithmetik'
