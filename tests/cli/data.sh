@@ -252,7 +252,7 @@ run 0 timeout 120 "$agon" train sft --model "$tiny" --data pipe.jsonl --lora 2 -
 run 0 "$agon" train sft --model "$tiny" --data two.jsonl --lora 2 --output of_file
 same of_pipe/adapter_model.safetensors of_file/adapter_model.safetensors
 run 0 "$agon" train sft --model "$tiny" --data two.jsonl --lora 2 --output of_pipe # the same bytes: done already
-run 8 timeout --preserve-status -k 60 2 "$agon" data check pipe.jsonl --objective sft --model "$tiny"
+run 8 timeout --foreground --preserve-status -k 60 2 "$agon" data check pipe.jsonl --objective sft --model "$tiny"
 one_sentence
 run 4 timeout 60 "$agon" data convert pipe.jsonl --to converted.jsonl
 says err 'pipe.jsonl: not a regular file but a pipe'

@@ -129,7 +129,7 @@ static inline void fuzz_quotes(agon_ctx *ctx, const char *text, const char *open
     bool ascii = true;
     for (size_t i = 0; i < length; i++)
         ascii = ascii && (unsigned char)text[i] < 0x80;
-    FUZZ_CHECK(critic_check_quotes(ctx, text, text, open, close, &quotes, &n) == AGON_OK, "%s", agon_error(ctx));
+    FUZZ_CHECK(critic_check_quotes(ctx, text, text, open, close, false, &quotes, &n) == AGON_OK, "%s", agon_error(ctx));
     for (size_t i = 0; i < n; i++) {
         FUZZ_CHECK(quotes[i].text_start <= quotes[i].text_end && quotes[i].text_end <= length, "a quote's own bytes");
         FUZZ_CHECK(!quotes[i].found || (quotes[i].start < quotes[i].end && quotes[i].end <= length), "a quote's place");
