@@ -72,6 +72,11 @@ agon_status aim_keep_clear(cast *c, aim *a) {
     return s;
 }
 
+agon_status aim_pass_over(agon_ctx *ctx, aim *a, json_t *identities) {
+    a->n_passed_over += json_object_size(identities);
+    return json_object_update(a->asked, identities) == 0 ? AGON_OK : ctx_no_memory(ctx);
+}
+
 /* Half of the queries are worded plainly, the rest by one of the perturbations. */
 static task_perturbation any_perturbation(rng *r) {
     return rng_below(r, 2) ? PERTURBATION_NONE
@@ -163,7 +168,7 @@ agon_status aim_held_out(cast *c, aim *a, const char *path, const char *space, s
         size_t place = i % a->n, cell = a->cells[place];
         task_perturbation wording = PERTURBATION_NONE;
         bool ok = false;
-        for (size_t k = 0; k < MAX_TRIES && !ok && !s; k++) {
+        for (size_t k = 0; k < MAX_TRIES + a->n_passed_over && !ok && !s; k++) {
             if (k == 0 || c->rules < 2)
                 wording = any_perturbation(&r);
             draws[kept] = (draw){cell, task_seed((uint64_t)c->config->seed, space, cell, next[place]++), wording};

@@ -36,6 +36,7 @@ typedef struct aim {
     dedup *seen;
     json_t *asked; /* identities of the tasks that were asked in training: no later evaluation may hold one */
     json_t *reserved; /* of those that were held out */
+    size_t n_passed_over; /* see aim_pass_over */
     contamination *held_out;
     rejected_queries rejected;
     bool probed; /* the learner has answered queries of all cells alike */
@@ -45,6 +46,8 @@ AGON_MUST_CHECK agon_status aim_new(agon_ctx *ctx, const size_t *cells, size_t n
 void aim_free(aim *a);
 /* Adds the run's suites and held-out text to what training must not contain. */
 AGON_MUST_CHECK agon_status aim_keep_clear(cast *c, aim *a);
+/* No later evaluation may hold these tasks (a set of identities). */
+AGON_MUST_CHECK agon_status aim_pass_over(agon_ctx *ctx, aim *a, json_t *identities);
 size_t aim_solved(const cell_record *r);
 size_t aim_tried(const cell_record *r);
 /* Place of a cell in the aim's list, SIZE_MAX when it is not there. */

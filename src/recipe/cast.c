@@ -176,6 +176,7 @@ static agon_status write_templates(cast *c) {
  * 21: all that is trained on, also people's answers and what comes again, is compared with held-out generated queries, by task and by whole wording; before,
  * new answers of the learner alone were, by task.
  * 22: the gate waits for audits that could change its word on the labels; the executable critic puts no "It" before clauses with a subject of their own.
+ * 23: sealed runs count the gates of other runs on their held-out queries as attempts, and hold out no task that `agon unseal` has told of.
  * 24: rows that are held out together are one set at the gate, which is no evidence but as a whole.
  * 25: verdicts that examine a critic are asked for without its words, and a remote critic is asked several times; a full
  * critique's placebo is another's full one; a critic gives no verdict that its calibrated score thinks the less likely one.

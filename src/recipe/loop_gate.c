@@ -1,6 +1,7 @@
 /* The loop's evaluation and gate, see loop.c: base, incumbent and candidate answer the same fresh tasks; step/gate.c decides. */
 #include "base/ctx.h"
 #include "eval/multiplicity.h"
+#include "recipe/attempts.h"
 #include "recipe/loop_private.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,58 +222,6 @@ static agon_status record_gate(loop *l, const held_out_result *r, const gate_evi
     return s;
 }
 
-agon_status loop_earlier_gates(agon_ctx *ctx, store *store, const char *run, const json_t *held_out, size_t n_held_out, int64_t *n) {
-    static const char sql[] =
-        "WITH mine AS MATERIALIZED (SELECT DISTINCT value AS body FROM json_each(?2))"
-        " SELECT count(*) FROM gate g JOIN run r ON r.id = g.run WHERE r.name <> ?1 AND 2 * (SELECT count(DISTINCT q.body) FROM text a JOIN text q ON q.id = a.parent"
-        " WHERE a.run = g.run AND a.iteration = g.iteration AND a.kind = 'evaluation' AND q.body IN (SELECT body FROM mine)) >= max(1, ?3)";
-    char *list = json_dumps(held_out, JSON_COMPACT);
-    json_t *parameters = json_pack("[ss?I]", run, list, (json_int_t)n_held_out);
-    agon_status s = list ? json_made(ctx, parameters) : ctx_no_memory(ctx);
-    if (!s)
-        s = store_query_int(store, sql, parameters, n);
-    json_decref(parameters);
-    free(list);
-    return s;
-}
-
-static agon_status find_earlier(void *arg, json_t **result) {
-    static const char sql[] = "SELECT DISTINCT q.body FROM text a JOIN text q ON q.id = a.parent WHERE a.run = ?1 AND a.iteration = ?2 AND a.kind = 'evaluation'";
-    cast *c = arg;
-    json_t *parameters = json_pack("[sI]", run_id(c->run), (json_int_t)c->actors.iteration), *rows = NULL, *bodies = json_array(), *row;
-    int64_t n = 0;
-    size_t i;
-    agon_status s = bodies ? json_made(c->actors.ctx, parameters) : ctx_no_memory(c->actors.ctx);
-    if (!s)
-        s = store_query_json(c->actors.store, sql, parameters, &rows);
-    json_array_foreach(rows, i, row)
-        if (!s && json_array_append(bodies, json_object_get(row, "body")) != 0)
-            s = ctx_no_memory(c->actors.ctx);
-    if (!s)
-        s = loop_earlier_gates(c->actors.ctx, c->actors.store, c->config->name, bodies, json_array_size(bodies), &n);
-    json_decref(bodies);
-    json_decref(rows);
-    json_decref(parameters);
-    if (!s)
-        *result = json_pack("{sI}", "gates", (json_int_t)n);
-    return s ? s : json_made(c->actors.ctx, *result);
-}
-
-/* Recorded, since other runs may follow before this one is gone on with. */
-static agon_status count_earlier(loop *l, size_t *attempt) {
-    cast *c = l->c;
-    json_t *input = json_pack("{ss}", "candidate", l->candidate), *result = NULL;
-    const step_key key = {.path = cast_path(c, "gate/earlier"), .kind = "earlier_gates"};
-    agon_status s = step_once(c->run, &key, input, find_earlier, c, &result);
-    const int64_t n = field_int(result, "gates");
-    if (!s && n > 0)
-        cast_say(c, NULL, "in this workspace gates of other runs decided on these held-out queries, %lld times: this is attempt %zu", (long long)n, *attempt + (size_t)n);
-    *attempt += (size_t)n;
-    json_decref(result);
-    json_decref(input);
-    return s;
-}
-
 agon_status loop_gate(loop *l, held_out_result *r) {
     cast *c = l->c;
     perplexity_comparison against_incumbent, against_base;
@@ -302,7 +251,7 @@ agon_status loop_gate(loop *l, held_out_result *r) {
         s = loop_gate_audits(l, &audits, &e.n_sources);
     e.audits = audits;
     if (!s && c->rules >= 12)
-        s = count_earlier(l, &e.attempt);
+        s = attempts_count(c, l->candidate, &e.attempt);
     if (!s)
         s = loop_estimate_gain(l, r, alpha_spending(e.alpha, e.attempt), &gain);
     e.estimate = gain.made ? &gain.decides : NULL;

@@ -240,9 +240,6 @@ AGON_MUST_CHECK agon_status loop_approval(loop *l, const held_out_result *r, gat
 /* What that reads in an iteration, at most, of so many held-out tasks and rows of the user's own. */
 double loop_approval_tokens(const run_config *config, double tasks, double own, double own_tokens);
 AGON_MUST_CHECK agon_status loop_approval_check(agon_ctx *ctx, const run_config *config);
-/* loop_gate.c: gates in the workspace of runs of other names that counted half or more of n_held_out held-out queries, whose texts `held_out` lists (fewer
- * where the others cannot be theirs): each was a look at the same queries, as an earlier attempt is. In a user's file the same fifth is held out in every run. */
-AGON_MUST_CHECK agon_status loop_earlier_gates(agon_ctx *ctx, store *store, const char *run, const json_t *held_out, size_t n_held_out, int64_t *n);
 /* loop_warn.c: what the run will not be able to do with its tasks, as sentences appended to the array. */
 AGON_MUST_CHECK agon_status loop_warn(agon_ctx *ctx, const run_config *config, const run_past *past, json_t *sentences);
 

@@ -2,6 +2,7 @@
 #include "base/ctx.h"
 #include "base/utf8.h"
 #include "eval/interval.h"
+#include "recipe/attempts.h"
 #include "recipe/loop_private.h"
 #include "recipe/own_rows.h"
 #include "recipe/recipe_private.h"
@@ -53,7 +54,7 @@ static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const o
     char held_out[560] = "", effect[100] = "no candidate can be promoted", asked[100] = "", before[120] = "", counted[120] = "";
     agon_status s = AGON_OK;
     if (past->store && own->n_held_out > 0 && (past->rules == 0 || past->rules >= 12))
-        s = loop_earlier_gates(ctx, past->store, config->name, own->held_out, own->n_held_out + drawn, &n_earlier);
+        s = attempts_of_others(ctx, past->store, config->name, own->held_out, own->n_held_out + drawn, &n_earlier);
     if (s)
         return s;
     const size_t first = 1 + (size_t)(past->n_gates + n_earlier), end = 1 + (size_t)(config->iterations + n_earlier);

@@ -5,12 +5,14 @@
  *   hard half   the learner answers; the first critic decides alone where it earned trust, the rest is dropped (there are no labels here)
  *   train       the learner learns from what the expert wrote or accepted, and from what the critic let pass
  *   gate        fresh hard tasks; the second critic, which gave no training reward, judges both versions' answers, the expert labels a random
- *               subset drawn beforehand, and prediction-powered inference joins the two
+ *               subset drawn beforehand, and prediction-powered inference joins the two; gates of other runs on the same tasks are attempts, and what
+ *               `agon unseal` has told of is not held out again (attempts.h)
  *
  * The verifier's answers go to the ledger; `agon unseal` (unseal.c) says afterwards what was true. */
 #include "base/ctx.h"
 #include "base/random.h"
 #include "eval/multiplicity.h"
+#include "recipe/attempts.h"
 #include "recipe/choose.h"
 #include "recipe/recipe_private.h"
 #include "recipe/school.h"
@@ -34,6 +36,7 @@ typedef struct sealed {
     choice choice;
     size_t n_judged, n_decided;
     int64_t labels_used, gate_labels;
+    size_t attempt; /* at these held-out queries in this workspace, from 1 */
     json_t *gate;
     bool promoted;
 } sealed;
@@ -350,7 +353,7 @@ static agon_status estimate_gain(sealed *x, const gate_data *g, ppi_result *deci
             rest[n_rest++] = g->judge[i];
     if (!s)
         s = ppi_paired(x->c->actors.ctx, rest, n_rest, judge, truth, n_labelled,
-                       2 * alpha_spending(x->config->gate.alpha, 1), decides);
+                       2 * alpha_spending(x->config->gate.alpha, x->attempt), decides);
     if (!s)
         s = ppi_paired(x->c->actors.ctx, rest, n_rest, judge, truth, n_labelled, 0.05, reported);
     free(rest);
@@ -367,7 +370,7 @@ static agon_status decide_gate(sealed *x, gate_data *g, const ppi_result *decide
                        .incumbent = c->actors.base,
                        .estimate = decides,
                        .reported = estimate,
-                       .attempt = 1,
+                       .attempt = x->attempt,
                        .alpha = x->config->gate.alpha,
                        .over_budget = x->labels_used > x->config->human.labels};
     agon_status s = cast_compare_suites(c, &g->now, &g->before, &e, &comparison);
@@ -410,6 +413,8 @@ static agon_status gate(sealed *x) {
         s = judge_held_out(x, &g);
     if (!s)
         s = label_held_out(x, &g);
+    if (!s && c->rules >= ATTEMPTS_RULES)
+        s = attempts_count(c, x->candidate, &x->attempt);
     if (!s)
         s = estimate_gain(x, &g, &decides, &reported);
     if (!s)
@@ -452,6 +457,29 @@ static agon_status begin(sealed *x) {
     return s;
 }
 
+/* Fresh hard tasks, none of which `agon unseal` has told the truth about. */
+static agon_status hold_out(sealed *x) {
+    cast *c = x->c;
+    const run_config *config = x->config;
+    json_t *unsealed = NULL;
+    char known[120] = "";
+    agon_status s = c->rules >= ATTEMPTS_RULES ? attempts_unsealed(c, &unsealed) : AGON_OK;
+    const size_t n_unsealed = json_object_size(unsealed);
+    if (!s && n_unsealed > 0)
+        s = aim_pass_over(c->actors.ctx, &x->hard, unsealed);
+    if (!s && n_unsealed > 0)
+        cast_say(c, NULL, "%zu held-out tasks of other runs were unsealed in this workspace; they are not held out again", n_unsealed);
+    if (!s)
+        s = aim_held_out(c, &x->hard, cast_path(c, "held_out"), "held_out/1", (size_t)config->evaluate.tasks, &x->held_out);
+    if (n_unsealed > 0)
+        snprintf(known, sizeof known, " beside the %zu that were unsealed in this workspace", n_unsealed);
+    if (!s && x->held_out.n < (size_t)config->human.gate_items + 2)
+        s = ctx_fail(c->actors.ctx, AGON_EINVAL, "%s: the hard cells give %zu different held-out tasks%s, and the gate needs human.gate_items and 2 more (%lld); "
+                     "name more cells, or lower gate_items", config->source, x->held_out.n, known, (long long)config->human.gate_items + 2);
+    json_decref(unsealed);
+    return s;
+}
+
 static void sealed_free(sealed *x) {
     free(x->cells);
     aim_free(&x->easy);
@@ -480,17 +508,14 @@ static json_t *summarise(const sealed *x) {
 }
 
 static agon_status sealed_recipe(cast *c, json_t **summary) {
-    sealed x = {.c = c, .config = c->config};
+    sealed x = {.c = c, .config = c->config, .attempt = 1};
     const run_config *config = c->config;
     c->actors.iteration = 1;
     agon_status s = begin(&x);
     if (!s)
         s = cast_stage(c, "plan");
     if (!s)
-        s = aim_held_out(c, &x.hard, cast_path(c, "held_out"), "held_out/1", (size_t)config->evaluate.tasks, &x.held_out);
-    if (!s && x.held_out.n < (size_t)config->human.gate_items + 2)
-        s = ctx_fail(c->actors.ctx, AGON_EINVAL, "%s: the hard cells give %zu different held-out tasks, and the gate needs human.gate_items and 2 more (%lld); "
-                     "name more cells, or lower gate_items", config->source, x.held_out.n, (long long)config->human.gate_items + 2);
+        s = hold_out(&x);
     if (!s)
         s = cast_stage(c, "attack");
     if (!s)

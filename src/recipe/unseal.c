@@ -2,6 +2,7 @@
 #include "base/ctx.h"
 #include "eval/agreement.h"
 #include "recipe/arms.h"
+#include "recipe/attempts.h"
 #include "recipe/recipe_private.h"
 #include "recipe/unseal_private.h"
 #include <stdlib.h>
@@ -292,6 +293,26 @@ static agon_status with_arms(unsealing *u, json_t *report) {
     return s;
 }
 
+/* Before anything is told: from now on nobody can say that the held-out tasks are sealed, and no run that begins holds them out (attempts.h). */
+static agon_status note_opening(const unsealing *u) {
+    agon_ctx *ctx = u->c->actors.ctx;
+    json_t *parameters = json_pack("[ss]", u->run, ATTEMPTS_UNSEALED);
+    store *writer = NULL;
+    int64_t noted = 0;
+    agon_status s = json_made(ctx, parameters);
+    if (!s)
+        s = store_query_int(u->store, "SELECT count(*) FROM event WHERE run = ?1 AND stage = ?2", parameters, &noted);
+    if (!s && noted == 0)
+        s = store_open(ctx, store_folder(u->store), STORE_RUN, &writer);
+    if (!s && noted == 0)
+        s = store_event(writer, u->run, 1, ATTEMPTS_UNSEALED, "the ledger was opened: runs that begin from now on hold out other tasks than this one's", NULL, true);
+    if (!s && noted == 0)
+        s = store_commit(writer);
+    store_close(writer);
+    json_decref(parameters);
+    return s;
+}
+
 agon_status recipe_unseal(agon_ctx *ctx, store *store, const char *run, json_t **out) {
     run_config *config = NULL;
     json_t *status = NULL, *report = NULL, *row = NULL;
@@ -308,6 +329,8 @@ agon_status recipe_unseal(agon_ctx *ctx, store *store, const char *run, json_t *
         s = ctx_fail(ctx, AGON_EREFUSED, "run %s is not finished; unsealing it now would let its end know the truth", u.name);
     if (!s)
         s = cast_open_actors(ctx, store, config, &c);
+    if (!s)
+        s = note_opening(&u);
     if (!s)
         s = read_all(&u);
     if (!s)

@@ -331,6 +331,68 @@ static void unseal__waits_for_the_end_and_trains_arms_only_when_asked(void **sta
     stand_free(x);
 }
 
+/* ---- several runs in one workspace -------------------------------------------------------------------------------------- */
+
+/* A run of this name that is like any other of the workspace. */
+static json_t *run_named(stand *x, const char *name) {
+    return run_well(x, arena_printf(x->memory, "name: %s%.*sevaluate: {arms: false, tasks: 12, general: 2, documents: 2, gsm8k: 0}\n", name,
+                                    (int)(strstr(sealed_run, "evaluate:") - strchr(sealed_run, '\n')), strchr(sealed_run, '\n')));
+}
+
+/* The tasks that a run held out, in whatever words, as a query. */
+static const char *held_out_by(stand *x, const char *run) {
+    return arena_printf(x->memory, "(SELECT json_extract(i.result, '$.out.query.cell') || json_extract(i.result, '$.out.query.parameters') AS task FROM step_item i"
+                                   " JOIN run r ON r.id = i.run WHERE r.name = '%s' AND i.path = 'iteration/1/held_out')", run);
+}
+
+/* The second run's gate looks at the same tasks again: each look spends alpha, and is recorded. */
+static void sealed__same_tasks_in_another_run__are_another_attempt(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    double alpha[2], bound[2];
+    for (int again = 0; again < 2; again++) /* as they were, whatever came later */
+        for (int k = 0; k < 2; k++) {
+            json_t *summary = run_named(x, k ? "second" : "first");
+            const json_t *g1 = json_object_get(figures_of(summary), "G1");
+            assert_int_equal(field_int(g1, "attempt"), k + 1);
+            alpha[k] = field_real(g1, "alpha");
+            bound[k] = field_real(g1, "lower_bound");
+            json_decref(summary);
+        }
+    assert_true(alpha[1] < alpha[0]);
+    assert_true(bound[1] < bound[0]); /* of the same estimate */
+    assert_int_equal(one_count(x, "SELECT count(*) FROM %s WHERE task IN %s", held_out_by(x, "second"), held_out_by(x, "first")), 12);
+    stand_free(x);
+}
+
+/* Nobody can say that what was told of is sealed. */
+static void unseal__tasks_told_of__are_not_held_out_again(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *report = NULL, *summary = NULL;
+    journal_report verified;
+    json_decref(run_named(x, "first"));
+    for (int k = 0; k < 2; k++) {
+        assert_ok(x->ctx, unseal(x, &report));
+        json_decref(report);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE stage = 'unseal'"), 1);
+    }
+    summary = run_named(x, "second");
+    assert_int_equal(field_int(json_object_get(figures_of(summary), "G1"), "attempt"), 1);
+    json_decref(summary);
+    assert_int_equal(one_count(x, "SELECT count(*) FROM %s", held_out_by(x, "second")), 12);
+    assert_int_equal(one_count(x, "SELECT count(*) FROM %s WHERE task IN %s", held_out_by(x, "second"), held_out_by(x, "first")), 0);
+    assert_true(stand_count(x, "SELECT count(*) FROM event WHERE message LIKE '12 held-out tasks of other runs were unsealed%'") == 1);
+    /* Both go on with what they had: also when the second one's ledger is opened. */
+    assert_ok(x->ctx, unseal(x, &report));
+    json_decref(report);
+    json_decref(run_named(x, "second"));
+    json_decref(run_named(x, "first"));
+    assert_ok(x->ctx, journal_verify(x->ctx, x->store, &verified));
+    assert_string_equal(verified.problem, "");
+    stand_free(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sealed__half_without_labels__is_judged_by_the_base),
@@ -339,6 +401,8 @@ int main(void) {
         cmocka_unit_test(unseal__arms__differ_in_the_critics_word_alone),
         cmocka_unit_test(unseal__critic_that_lets_nothing_pass__leaves_the_arms_out),
         cmocka_unit_test(unseal__waits_for_the_end_and_trains_arms_only_when_asked),
+        cmocka_unit_test(sealed__same_tasks_in_another_run__are_another_attempt),
+        cmocka_unit_test(unseal__tasks_told_of__are_not_held_out_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

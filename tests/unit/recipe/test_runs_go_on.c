@@ -506,6 +506,31 @@ static void loop__begun_when_the_gate_counted_rows__goes_on_so(void **state) {
     stand_free(x);
 }
 
+/* Before rules 23 sealed runs knew nothing of one another. Those begun then go on so, on tasks that others decided on and that were unsealed since. */
+static void sealed__begun_before_attempts_were_counted__goes_on_so(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    store *s = NULL;
+    json_t *report = NULL;
+    const char *yaml = "name: own\nrecipe: sealed\noracle: sealed\nseed: 5\ntasks: {cells: [arithmetic, writing]}\nattacker: {queries: 4}\n"
+                       "learner: {samples: 1, max_tokens: 4}\ncritic: {epochs: 1}\nhuman: {labels: 30, audits: 0, calibration: 12, demonstrations: 2, gate_items: 4}\n"
+                       "build: {documents: 1}\ntrain: {rank: 2, epochs: 1, batch: 4}\nevaluate: {arms: false, tasks: 8, general: 2, documents: 2, gsm8k: 0}\n";
+    json_decref(run_well(x, yaml));
+    begin_with_rules(x, 20);
+    stand_close(x);
+    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_READ, &s));
+    assert_ok(x->ctx, recipe_unseal(x->ctx, s, "own", &report));
+    store_close(s);
+    stand_open(x);
+    json_t *summary = run_well(x, arena_printf(x->memory, "name: old%s", strchr(yaml, '\n')));
+    assert_int_equal(field_int(json_object_get(json_object_get(json_object_get(summary, "gate"), "figures"), "G1"), "attempt"), 1);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM step WHERE path LIKE '%/unsealed' OR path LIKE '%/gate/earlier'"), 2); /* of own */
+    assert_int_equal(stand_count(x, "SELECT count(DISTINCT result ->> '$.out.query.parameters') FROM step_item WHERE path = 'iteration/1/held_out'"), 8);
+    json_decref(report);
+    json_decref(summary);
+    stand_free(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loop__begun_when_the_gate_counted_rows__goes_on_so),
@@ -523,6 +548,7 @@ int main(void) {
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
+        cmocka_unit_test(sealed__begun_before_attempts_were_counted__goes_on_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
