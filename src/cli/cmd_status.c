@@ -24,11 +24,21 @@ static bool shows_gain(const json_t *v) {
     return strcmp(member_text(v, "status"), "promoted") == 0 && json_is_number(json_object_get(json_object_get(v, "held_out"), "gain"));
 }
 
+/* Of a sealed run, whose shares nobody knows: what its gate estimated, and on how many tasks the expert judged and the critic alone did. */
+static void print_estimate(const json_t *g1) {
+    fputs(" estimated ", stdout);
+    write_points(stdout, json_object_get(g1, "tuned"), "estimate");
+    printf(", %" JSON_INTEGER_FORMAT " labelled and %" JSON_INTEGER_FORMAT " unlabelled", member_count(g1, "labelled"), member_count(g1, "unlabelled"));
+}
+
 static void print_version(const terminal *t, const json_t *v) {
     const json_t *held_out = json_object_get(v, "held_out"), *ci = json_object_get(held_out, "ci95"), *gain = json_object_get(held_out, "gain");
+    const json_t *g1 = json_object_get(json_object_get(v, "gate"), "G1");
     printf("  %.12s  ", member_text(v, "id"));
     print_cut(t, stdout, member_text(v, "status"), 11, true);
-    if (json_is_object(held_out)) {
+    if (json_is_object(held_out) && !json_is_number(gain) && json_is_object(json_object_get(g1, "tuned"))) {
+        print_estimate(g1);
+    } else if (json_is_object(held_out)) {
         char before[24], after[24];
         printf(" %7s -> %7s", share_text(json_object_get(held_out, "before"), before), share_text(json_object_get(held_out, "after"), after));
         if (json_is_number(gain))

@@ -139,23 +139,34 @@ static void print_general(const summary_table *t, const json_t *summary) {
 
 /* ---- the critic ------------------------------------------------------------------------------------------ */
 
-static void print_critic(const summary_table *t, const json_t *rows) {
-    char auroc[32], ece[32];
+/* which: of two critics, the one they are about; NULL: there is one, and rows have their iteration. */
+static void rows_of_critic(const summary_table *t, const json_t *rows, const char *which) {
+    char auroc[32], ece[32], iteration[24];
     const json_t *row;
     size_t i;
-    if (!json_array_size(rows))
-        return;
-    summary_title(t, "the model critic on judged answers (AUROC 0.5: a coin, 1: always right)");
-    fprintf(t->to, "  %-*s iteration     n   AUROC     ECE\n", (int)t->name, "family");
     json_array_foreach(rows, i, row) {
         const json_t *a = json_object_get(row, "auroc"), *e = json_object_get(row, "ece");
+        snprintf(iteration, sizeof iteration, "%" JSON_INTEGER_FORMAT, member_count(row, "iteration"));
         snprintf(auroc, sizeof auroc, json_is_number(a) ? "%.3f" : "-", json_number_value(a));
         snprintf(ece, sizeof ece, json_is_number(e) ? "%.3f" : "-", json_number_value(e));
         fputs("  ", t->to);
         print_cut(&t->t, t->to, *member_text(row, "family") ? member_text(row, "family") : "all", t->name, true);
-        fprintf(t->to, " %9" JSON_INTEGER_FORMAT " %5" JSON_INTEGER_FORMAT " %7s %7s\n",
-                member_count(row, "iteration"), member_count(row, "n"), auroc, ece);
+        fprintf(t->to, " %9s %5" JSON_INTEGER_FORMAT " %7s %7s\n", which ? which : iteration, member_count(row, "n"), auroc, ece);
     }
+}
+
+/* A sealed run has two, by family: that of the training reward and that of the gate. */
+static void print_critics(const summary_table *t, const json_t *summary) {
+    const json_t *rows = json_object_get(summary, "critic"), *gate = json_object_get(summary, "gate_critic");
+    const bool two = json_is_array(gate);
+    if (!json_array_size(rows) && !json_array_size(gate))
+        return;
+    summary_title(t, two ? "the two model critics on judged answers (AUROC 0.5: a coin, 1: always right)"
+                         : "the model critic on judged answers (AUROC 0.5: a coin, 1: always right)");
+    fprintf(t->to, "  %-*s %9s     n   AUROC     ECE\n", (int)t->name, "family", two ? "critic of" : "iteration");
+    rows_of_critic(t, rows, two ? "reward" : NULL);
+    if (two)
+        rows_of_critic(t, gate, "gate");
 }
 
 /* ---- what to try next ---------------------------------------------------------------------------------- */
@@ -225,7 +236,7 @@ void print_summary(FILE *to, const json_t *summary) {
         print_arms(&t.t, t.to, json_object_get(summary, "arms"));
     summary_members(&t, "labels, by who gave them", json_object_get(summary, "labels"));
     print_expert(&t, json_object_get(summary, "budget"));
-    print_critic(&t, json_object_get(summary, "critic"));
+    print_critics(&t, summary);
     print_faithful(&t, json_object_get(summary, "critiques"));
     print_lessons(&t, json_object_get(summary, "learnability"));
     summary_members(&t, "tokens", json_object_get(summary, "tokens"));

@@ -119,11 +119,14 @@ has out "only people can judge 2, so the file says human: {backend: queue}"
 sealed_run "$tiny" >sealed.yaml
 run 0 "$agon" run sealed.yaml
 says out 'time: less than a minute on [0-9]+ threads where nothing else runs'
+for critic in reward gate; do # both are told of, and which is which
+    says out "^  (arithmetic|writing) +$critic +[0-9]+ +([0-9.]+|-) +([0-9.]+|-)\$"
+done
 run 0 "$agon" run sealed.yaml # which is done already
 count
 if grep -q 'time: ' out; then fail "a run that had begun is foretold"; fi
 run 0 "$agon" status --workspace sealed.agon
-says out '(promoted|rejected) +- -> +- \[[-+.0-9]+, [-+.0-9]+\], n 4$'
+says out '(promoted|rejected) +estimated [-+.0-9]+ points \[[-+.0-9]+, [-+.0-9]+\], 4 labelled and 4 unlabelled$'
 
 # Ctrl-C on the real loop, where the model is there: exit 8, halted, and nothing of it lost.
 if [ ! -e "$real" ]; then
