@@ -200,7 +200,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const ch
  *       "arithmetic" | "count" | "verdict" | "answer" | "consistent": {"holds", "fails"}}}]
  *   "answers_waiting": of reviewers, not taken in yet
  *   "arms": of the control arms {"run", "state", "iteration", "stage", "rows": as agon_run has them, or null} or null
- *   "attacker": the trained one of the run file, {"version", "adapter": its folder, "object", "prompts": [templates]}, or null */
+ *   "attacker": the trained one of the run file, {"version", "adapter": its folder, "object", "prompts": [templates]}, or null,
+ *   "externals": who plays roles from elsewhere, {role: {"version", "backend", "url", "name", "command", "script"}}, or null */
 AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);
 /* The last `limit` (0: all) events, of the run and its control arms, whose number is above `after`, oldest first:
@@ -229,6 +230,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_verify_json(agon_ctx *ctx, const char 
  * "gain", "ci95", "examples", "loss_tokens", and more, see docs/cli.md}], "arms_left_out": [{"arm", "why"}], "labels":
  * {...}, "recovered": {"pgr": share of the gap between labels_only and oracle, null where there is none, "ci95": over
  * tasks alone, so nothing of how another seed would end, "gap", "gap_is_noise"}, null without those two arms}.
+ * The log keeps that it was opened (stage "unseal"): sealed runs that begin here afterwards hold out other tasks.
  * AGON_EREFUSED while a run is going or when it did not finish. */
 AGON_API AGON_MUST_CHECK agon_status agon_unseal_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);

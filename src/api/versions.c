@@ -32,7 +32,7 @@ static agon_status split(agon_ctx *ctx, const char *name, char **folder, const c
 static agon_status find_version(agon_ctx *ctx, store *s, const char *id, json_t **row) {
     json_t *rows = NULL, *parameters = json_pack("[s]", id);
     agon_status status = store_query_json(
-        s, *id ? "SELECT id, object, base FROM model_version WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2"
+        s, *id ? "SELECT id, object, base FROM model_version WHERE role <> 'external' AND substr(id, 1, length(?1)) = ?1 LIMIT 2"
                : "SELECT v.id, v.object, v.base FROM lineage l JOIN model_version v ON v.id = l.id"
                  " WHERE l.role = 'learner' AND l.status = 'promoted' AND ?1 = '' ORDER BY l.number DESC LIMIT 1",
         parameters, &rows);

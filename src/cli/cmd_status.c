@@ -2,6 +2,7 @@
 #include "cli/arms_table.h"
 #include "cli/claims.h"
 #include "cli/live.h"
+#include "cli/player.h"
 #include "cli/summary_words.h"
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,16 @@ static void print_attacker(const terminal *t, const json_t *attacker) {
     putchar('\n');
 }
 
+static void print_externals(const terminal *t, const json_t *externals) {
+    const char *role;
+    json_t *player;
+    json_object_foreach((json_t *)(uintptr_t)externals, role, player) {
+        printf("%s played elsewhere: %.12s", role, member_text(player, "version"));
+        print_player(t, stdout, player);
+        putchar('\n');
+    }
+}
+
 static void print_critiques(const terminal *t, const json_t *critiques) {
     const json_t *row;
     size_t i;
@@ -134,6 +145,7 @@ static void print_status(const json_t *status) {
     if (note)
         print_paragraph(&t, stdout, GAIN_OF_PROMOTED, 2, t.columns, 2);
     print_attacker(&t, json_object_get(status, "attacker"));
+    print_externals(&t, json_object_get(status, "externals"));
     print_counts(&t, "labels: ", json_object_get(status, "labels"));
     json_array_foreach(json_object_get(status, "audits"), i, v)
         printf("audits of %s labels: %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " agreed\n", member_text(v, "source"),
@@ -161,7 +173,8 @@ const command command_status = {
     "                   \"labels\", \"audits\", \"tokens\",\n"
     "                   \"critiques\": [{\"critic\", \"form\", \"n\", \"claims\", \"hold\", \"fail\", \"unverifiable\", \"faithful\", \"ci95\",\n"
     "                   \"checks\"}], \"answers_waiting\", \"arms\": {\"run\", \"state\", \"stage\", \"rows\": as agon run has them} or null,\n"
-    "                   \"attacker\": the trained one, {\"version\", \"adapter\", \"object\", \"prompts\"} or null}\n\n"
+    "                   \"attacker\": the trained one, {\"version\", \"adapter\", \"object\", \"prompts\"} or null,\n"
+    "                   \"externals\": who plays roles from elsewhere, {role: {\"version\", \"backend\", ...}} or null}\n\n"
     "  agon status --workspace quickstart.agon --json",
     run,
 };

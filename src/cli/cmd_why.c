@@ -1,6 +1,7 @@
 /* agon why: where a record came from, as a story that reads downwards to the query's seed. */
 #include "cli/claims.h"
 #include "cli/cli.h"
+#include "cli/player.h"
 #include "cli/terminal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,7 @@ static const char *const *keys_of(const char *table) {
     static const char *const example[] = {"objective", "origin", "n_tokens", "fields", NULL};
     static const char *const calibration[] = {"family", "method", "n", "threshold", "auroc", "ece", NULL};
     static const char *const version[] = {"role", "path", "data_hash", "config_hash", NULL};
+    static const char *const external[] = {"role", "meta", NULL};
     static const char *const gate[] = {"verdict", "reason", "figures", NULL};
     static const char *const prompt[] = {"role", "body", NULL};
     static const char *const none[] = {NULL};
@@ -88,7 +90,8 @@ static const char *const *keys_of(const char *table) {
         const char *const *keys;
     } known[] = {{"text", text},       {"verification", verification}, {"decision", decision},
                  {"label", label},     {"example", example},           {"calibration", calibration},
-                 {"gate", gate},       {"model_version", version},     {"template", prompt}};
+                 {"gate", gate},       {"model_version", version},     {"template", prompt},
+                 {"external", external}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].table, table) == 0)
             return known[i].keys;
@@ -110,6 +113,11 @@ static const char *noun(const char *table, const json_t *record) {
     return strcmp(table, "model_version") == 0 ? "model version" : table;
 }
 
+/* A version that is played elsewhere. */
+static bool is_external(const json_t *entry) {
+    return strcmp(member_text(entry, "table"), "model_version") == 0 && strcmp(member_text(json_object_get(entry, "record"), "role"), "external") == 0;
+}
+
 static void print_entry(const story *s, const json_t *entry, size_t level) {
     const json_t *record = json_object_get(entry, "record");
     const char *table = member_text(entry, "table");
@@ -121,7 +129,7 @@ static void print_entry(const story *s, const json_t *entry, size_t level) {
     }
     print_cut(&s->t, stdout, noun(table, record), 30, false);
     printf("%s %.*s\n", style_off(&s->t), strcmp(table, "template") == 0 ? 40 : 12, member_text(entry, "id"));
-    details(s, indent + INDENT, record, keys_of(table));
+    details(s, indent + INDENT, record, keys_of(is_external(entry) ? "external" : table));
     print_claims(&s->t, stdout, json_object_get(record, "claims"), indent + INDENT + 2);
     if (strcmp(member_text(record, "kind"), "query") == 0)
         origin_of_query(s, indent + INDENT, record);
@@ -146,7 +154,10 @@ static void print_brief(const story *s, const json_t *entry, size_t level) {
     fputs(": ", stdout);
     print_cut(&s->t, stdout, model ? member_text(json_object_get(entry, "record"), "role") : member_text(entry, "table"), 30,
               false);
-    printf(" %.*s\n", strcmp(member_text(entry, "table"), "template") == 0 ? 40 : 12, member_text(entry, "id"));
+    printf(" %.*s", strcmp(member_text(entry, "table"), "template") == 0 ? 40 : 12, member_text(entry, "id"));
+    if (is_external(entry))
+        print_player(&s->t, stdout, json_object_get(json_object_get(entry, "record"), "meta"));
+    putchar('\n');
 }
 
 static void print_tree(const story *s, const json_t *entry, size_t level) {

@@ -15,6 +15,9 @@
 
 /* ---- actors -------------------------------------------------------------------------------------------- */
 
+static const char *const roles[] = {"attacker", "learner", "critic"};
+enum { N_ROLES = sizeof roles / sizeof *roles };
+
 static bool is_local(const backend_config *b) {
     return strcmp(b->backend, "local") == 0;
 }
@@ -33,6 +36,20 @@ static agon_status identify_base(cast *c) {
     }
     hash_hex(&id, c->actors.base);
     return AGON_OK;
+}
+
+/* A text of the run file where this backend reads it; else NULL. New. */
+static json_t *text_of(const backend_config *b, const char *backend, const char *text) {
+    return strcmp(b->backend, backend) == 0 && text ? utf8_json(text) : NULL;
+}
+
+/* What tells a player from others. How it is reached beside that (key_env, timeout, per_minute) is no part of it. */
+static agon_status name_external(cast *c, const char *role, const backend_config *b) {
+    if (is_local(b))
+        return AGON_OK;
+    return actors_set_external_take(&c->actors, role, json_pack("{ss so* so* so* so*}", "backend", b->backend, "url", text_of(b, "remote", b->url), "name",
+                                                                text_of(b, "remote", b->name), "command", text_of(b, "command", b->command), "script",
+                                                                text_of(b, "scripted", b->script)));
 }
 
 agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, cast *out) {
@@ -60,6 +77,8 @@ agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, 
         status = backend_command_new(ctx, config->verifier.command, config->verifier.timeout, &out->verifier);
     if (!status)
         status = identify_base(out);
+    for (size_t i = 0; i < N_ROLES && !status; i++)
+        status = name_external(out, roles[i], by[i]);
     out->actors.model = out->model;
     out->actors.attacker = out->attacker;
     out->actors.learner = out->learner;
@@ -176,7 +195,8 @@ static agon_status write_templates(cast *c) {
  * 21: all that is trained on, also people's answers and what comes again, is compared with held-out generated queries, by task and by whole wording; before,
  * new answers of the learner alone were, by task.
  * 22: the gate waits for audits that could change its word on the labels; the executable critic puts no "It" before clauses with a subject of their own.
- * 23: sealed runs count the gates of other runs on their held-out queries as attempts, and hold out no task that `agon unseal` has told of.
+ * 23: sealed runs count the gates of other runs on their held-out queries as attempts, and hold out no task that `agon unseal` has told of;
+ * what is played elsewhere comes from a version of its own, "external", and not from the local one that would have played it.
  * 24: rows that are held out together are one set at the gate, which is no evidence but as a whole.
  * 25: verdicts that examine a critic are asked for without its words, and a remote critic is asked several times; a full
  * critique's placebo is another's full one; a critic gives no verdict that its calibrated score thinks the less likely one.
@@ -210,11 +230,30 @@ static agon_status write_attacker(cast *c, json_t **result) {
     return s;
 }
 
+/* Who plays roles from elsewhere: {role: {"version", and as actors_external says}}; NULL where nobody does. */
+static agon_status write_externals(cast *c, json_t **out) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < N_ROLES && !s; i++) {
+        const actors_external *x = actors_external_of(&c->actors, roles[i]);
+        if (!*x->id)
+            continue;
+        json_t *row = json_pack("{ss}", "version", x->id);
+        if (!*out)
+            *out = json_object();
+        if (!row || json_object_update(row, x->meta) != 0 || json_object_set(*out, roles[i], row) != 0)
+            s = ctx_no_memory(c->actors.ctx);
+        json_decref(row);
+        if (!s)
+            s = actors_add_external(&c->actors, x);
+    }
+    return s;
+}
+
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;
     version_record v = {.id = c->actors.base, .role = "base"}; /* several runs may have it: what belongs to one is in its step */
     const char *model = c->model ? c->config->model : backend_name(c->learner);
-    json_t *attacker = NULL;
+    json_t *attacker = NULL, *externals = NULL;
     version_status_record status = {.run = run_id(c->run), .version = c->actors.base, .status = "base"};
     agon_status s = write_templates(c);
     if (!s)
@@ -223,7 +262,11 @@ static agon_status write_base(void *arg, json_t **result) {
         s = store_add_version_status(c->actors.store, &status);
     if (!s && c->rewords.adapter)
         s = write_attacker(c, &attacker);
-    *result = s ? NULL : json_pack("{so so sI sO*}", "suites", describe_suites(c), "model", utf8_json(model), "rules", (json_int_t)RULES, "attacker", attacker);
+    if (!s)
+        s = write_externals(c, &externals);
+    *result = s ? NULL : json_pack("{so so sI sO* sO*}", "suites", describe_suites(c), "model", utf8_json(model), "rules", (json_int_t)RULES, "attacker", attacker,
+                                   "externals", externals);
+    json_decref(externals);
     json_decref(attacker);
     return s;
 }
@@ -232,6 +275,15 @@ static void say_attacker(cast *c, json_t *attacker) {
     c->stage = "plan";
     cast_say(c, json_pack("{sO}", "attacker", attacker), "queries are reworded by the trained attacker %.12s of %.300s", c->rewords.version,
              field_text(attacker, "adapter"));
+}
+
+static void say_externals(cast *c) {
+    c->stage = "plan";
+    for (size_t i = 0; i < N_ROLES; i++) {
+        const actors_external *x = actors_external_of(&c->actors, roles[i]);
+        if (*x->id)
+            cast_say(c, NULL, "the %s is played elsewhere: %.300s; what it says comes from version %.12s", roles[i], backend_name(actors_backend(&c->actors, roles[i])), x->id);
+    }
 }
 
 static agon_status begin_step(cast *c) {
@@ -249,6 +301,10 @@ static agon_status begin_step(cast *c) {
     c->actors.first_rewordings = c->rules < 9;
     c->actors.first_critiques = c->rules < 22;
     c->actors.first_rows = c->rules < 18;
+    if (c->rules < 23)
+        actors_forget_externals(&c->actors);
+    if (!s)
+        say_externals(c);
     c->actors.critic_votes = c->rules >= 25 && backend_capabilities(c->actors.critic) & IS_REMOTE ? (size_t)c->config->critic.votes : 1;
     c->actors.first_partners = c->rules < 26;
     if (!s && c->rewords.adapter)
@@ -421,6 +477,7 @@ agon_status cast_begin(cast *c, recipe_observer observer, void *arg) {
 void cast_close(cast *c) {
     run_end(c->run);
     actors_free_versions(&c->actors);
+    actors_forget_externals(&c->actors);
     for (size_t i = 0; i < GATE_MAX_SUITES; i++)
         suite_free(c->suites[i]);
     perplexity_free(c->text);

@@ -73,6 +73,49 @@ backend *actors_backend(const actors *a, const char *role) {
     return strcmp(role, "attacker") == 0 ? a->attacker : strcmp(role, "critic") == 0 ? a->critic : a->learner;
 }
 
+/* ---- played elsewhere ----------------------------------------------------------------------------------- */
+
+actors_external *actors_external_of(actors *a, const char *role) {
+    return &a->externals[strcmp(role, "attacker") == 0 ? 0 : strcmp(role, "critic") == 0 ? 1 : 2];
+}
+
+agon_status actors_set_external_take(actors *a, const char *role, json_t *meta) {
+    actors_external *x = actors_external_of(a, role);
+    char *canonical = meta ? json_canonical(meta) : NULL;
+    json_decref(x->meta);
+    x->meta = meta;
+    *x->id = 0;
+    if (canonical) {
+        const hash256 h = hash_text(canonical);
+        hash_hex(&h, x->id);
+    }
+    free(canonical);
+    return json_made(a->ctx, *x->id ? meta : NULL);
+}
+
+void actors_forget_externals(actors *a) {
+    for (size_t i = 0; i < sizeof a->externals / sizeof *a->externals; i++) {
+        json_decref(a->externals[i].meta);
+        a->externals[i] = (actors_external){0};
+    }
+}
+
+const char *actors_speaker(actors *a, const char *role, const char *version) {
+    const actors_external *x = actors_external_of(a, role);
+    return *x->id ? x->id : version;
+}
+
+agon_status actors_add_external(actors *a, const actors_external *x) {
+    const version_record v = {.id = x->id, .role = "external", .meta = x->meta}; /* several runs may have it */
+    return store_add_version(a->store, &v);
+}
+
+agon_status actors_producer(actors *a, const char *role, const char *version, const char **out) {
+    const actors_external *x = actors_external_of(a, role);
+    *out = actors_speaker(a, role, version);
+    return *x->id ? actors_add_external(a, x) : AGON_OK;
+}
+
 void actors_progress(const actors *a, const actors_news *news) {
     if (a->progress)
         a->progress(a->progress_arg, news);

@@ -16,7 +16,12 @@ typedef struct actors_version {
 
 enum { ACTORS_MAX_VERSIONS = 64 };
 
-/* Filled by the recipe; everything but `versions` is borrowed. */
+/* Who plays a role from elsewhere: a version of the workspace (role "external") without weights, from which what it says comes. */
+typedef struct actors_external {
+    char id[STORE_ID_SIZE]; /* SHA-256 of meta; "": the role is played here */
+    json_t *meta;           /* {"backend", and "url" and "name", "command" or "script"}; owned */
+} actors_external;
+
 /* What is told while a stage is under way: how far it is, or a line for the log. */
 typedef struct actors_news {
     const char *stage;
@@ -26,6 +31,7 @@ typedef struct actors_news {
     const json_t *data;  /* figures; NULL: none */
 } actors_news;
 
+/* Filled by the recipe; everything but `versions` and `externals` is borrowed. */
 typedef struct actors {
     agon_ctx *ctx;
     store *store;
@@ -35,6 +41,7 @@ typedef struct actors {
     backend *attacker, *learner, *critic;
     backend *verifier; /* a program for the user's own queries; NULL none */
     size_t critic_votes; /* answers of a remote critic to one question; 0: as 1 */
+    actors_external externals[3]; /* actors_external_of */
     bool sealed; /* the oracle of this run: verifier answers go to the ledger and nowhere else */
     bool first_prompts; /* the run began with version 1 of the critic's short prompts (critic.h) */
     bool first_rows; /* the run began when rows were read without their weights of messages (dataset_options' as_begun) */
@@ -57,6 +64,16 @@ AGON_MUST_CHECK agon_status actors_adapter(actors *a, const char *version, const
 void actors_version_id(const actors *a, const adapter *adapter, char out[STORE_ID_SIZE]);
 /* Who answers for "attacker", "critic" or "learner". */
 backend *actors_backend(const actors *a, const char *role);
+/* Of a role named so; borrowed. */
+actors_external *actors_external_of(actors *a, const char *role);
+/* The role is played elsewhere, by whom `meta` (new, taken over; NULL on memory or text that is not UTF-8) tells apart. */
+AGON_MUST_CHECK agon_status actors_set_external_take(actors *a, const char *role, json_t *meta);
+void actors_forget_externals(actors *a);
+/* Whose word it is when a role is asked as `version`: that version's, or the external's. Borrowed from `version` or `a`. */
+const char *actors_speaker(actors *a, const char *role, const char *version);
+/* The same as the producer of a record that is queued now: an external is queued with it. */
+AGON_MUST_CHECK agon_status actors_producer(actors *a, const char *role, const char *version, const char **out);
+AGON_MUST_CHECK agon_status actors_add_external(actors *a, const actors_external *x);
 void actors_progress(const actors *a, const actors_news *news);
 
 /* ---- JSON that flows through a recipe ------------------------------------------------------------------ */

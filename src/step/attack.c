@@ -134,6 +134,7 @@ static agon_status record_variation(void *arg, size_t i, const json_t *out, json
     const query *original = &r->queries->items[r->which[i]];
     const task_perturbation kind = kind_of_variation(r->kinds, original, i);
     json_t *task = NULL, *texts = json_object_get(out, "texts"), *text;
+    const char *producer = NULL;
     char *reason = NULL;
     size_t k;
     agon_status s = store_settle(r->a->store, run_id(r->a->run), "tokens.attacker", field_int(out, "n_tokens"));
@@ -145,7 +146,9 @@ static agon_status record_variation(void *arg, size_t i, const json_t *out, json
         s = check_variation(r->a, original, kind, json_string_value(text), &task, &reason);
     }
     if (!s && task)
-        s = add_query_text(r->a, task, r->version, original->id, attacker_template(kind), ids);
+        s = actors_producer(r->a, "attacker", r->version, &producer);
+    if (!s && task)
+        s = add_query_text(r->a, task, producer, original->id, attacker_template(kind), ids);
     if (!s && task && json_object_set(*ids, "task", task) != 0)
         s = ctx_fail(r->a->ctx, AGON_ENOMEM, "no memory for a variation");
     if (!s && !task) {

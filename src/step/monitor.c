@@ -59,7 +59,7 @@ static agon_status adjust(monitor *m) {
 
 static agon_status add_metric(const monitor *m, const char *name, const watch *w, double value, const json_t *meta) {
     const metric_record r = {.run = run_id(m->a->run), .name = name, .scope = w->family, .iteration = m->a->iteration,
-                             .n = (int64_t)w->n, .version = m->t->critic, .value = value, .low = NAN, .high = NAN, .meta = meta};
+                             .n = (int64_t)w->n, .version = actors_speaker(m->a, "critic", m->t->critic), .value = value, .low = NAN, .high = NAN, .meta = meta};
     return store_add_metric(m->a->store, &r);
 }
 

@@ -16,22 +16,25 @@ static agon_status record_completion(recorder *r, const ask *q, size_t k, const 
     char slot[24];
     store_id id;
     const ask_options *o = r->options;
+    const char *producer = NULL;
     json_t *meta = json_pack("{sO sO sO sf}", "n_tokens", json_object_get(c, "n_tokens"), "log_prob",
                              json_object_get(c, "log_prob"), "finish", json_object_get(c, "finish"), "temperature",
                              o->temperature);
     snprintf(slot, sizeof slot, "%zu", o->first_slot + k);
+    agon_status s = json_made(r->a->ctx, meta);
+    if (!s)
+        s = actors_producer(r->a, "learner", o->version, &producer);
     text_record t = {.run = run_id(r->a->run),
                      .kind = o->kind,
                      .body = field_text(c, "text"),
                      .iteration = r->a->iteration,
                      .parent = q->parent,
-                     .producer = o->version,
+                     .producer = producer,
                      .template_id = o->template_id,
                      .family = r->queries->items[q->query].family,
                      .cell = r->queries->items[q->query].cell_name,
                      .slot = slot,
                      .meta = meta};
-    agon_status s = json_made(r->a->ctx, meta);
     if (!s)
         s = store_add_text(r->a->store, &t, &id);
     json_decref(meta);

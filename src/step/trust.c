@@ -200,7 +200,7 @@ static agon_status add_calibration(void *arg, size_t i, json_t *ids) {
                                    real_or_null(threshold_of(f, true)), "fail_to", real_or_null(threshold_of(f, false)));
     store_id id;
     calibration_record r = {.run = run_id(x->a->run),
-                            .critic = t->critic,
+                            .critic = actors_speaker(x->a, "critic", t->critic),
                             .family = f->family,
                             .method = calibrator_kind_name(t->calibrator.kind),
                             .iteration = x->a->iteration,
@@ -291,6 +291,7 @@ static agon_status add_decision(void *arg, size_t i, json_t *out) {
     const answer *x = &to->answers->items[to->which[i]];
     const query *q = &to->queries->items[x->query];
     const trust *f = trust_find(t, q->family);
+    const char *critic = actors_speaker(a, "critic", t->critic);
     double p = trust_p(t, x->p_raw);
     bool pass = false, alone = decides_on(t, q, x->p_raw, &pass);
     store_id decision, label = {""};
@@ -314,13 +315,15 @@ static agon_status add_decision(void *arg, size_t i, json_t *out) {
                       .value = pass ? "pass" : "fail",
                       .source = "critic",
                       .iteration = a->iteration,
-                      .producer = t->critic,
+                      .producer = critic,
                       .calibration = d.calibration,
                       .decision = decision.text,
                       .purpose = "train",
                       .confidence_raw = x->p_raw,
                       .confidence = d.confidence};
     agon_status s = store_add_decision(a->store, &d, &decision);
+    if (!s && alone)
+        s = actors_producer(a, "critic", t->critic, &critic);
     if (!s && alone) {
         s = store_add_label(a->store, &l, &label);
         if (!s)
@@ -334,7 +337,7 @@ agon_status trust_decide(actors *a, const char *path, const trust_table *t, cons
     json_t *result = NULL, *input = json_pack("{ss so}", "critic", t->critic, "answers", answer_ids(answers, which, n));
     const step_key key = {.path = path, .kind = "decide"};
     to_decide d = {a, t, queries, answers, which};
-    const char *critic = arena_copy(answers->memory, t->critic);
+    const char *critic = arena_copy(answers->memory, actors_speaker(a, "critic", t->critic));
     agon_status s = critic ? step_list(a->run, &key, input, n, add_decision, &d, &result) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for the critic's decisions");
     *n_decided = 0;
     for (size_t i = 0; i < n && !s; i++) {

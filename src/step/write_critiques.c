@@ -14,16 +14,19 @@ typedef struct recorder {
 static agon_status record_critique(void *arg, size_t i, const json_t *out, json_t **ids) {
     recorder *r = arg;
     const char *words = field_text(out, "critique");
+    const char *producer = NULL;
     store_id id = {""};
+    agon_status s = *words ? actors_producer(r->a, "critic", r->version, &producer) : AGON_OK;
     const text_record t = {.run = run_id(r->a->run),
                            .kind = "critique",
                            .body = words,
                            .iteration = r->a->iteration,
                            .parent = r->answers->items[r->which[i]].id,
-                           .producer = r->version,
+                           .producer = producer,
                            .template_id = critic_text_template(r->a->first_prompts),
                            .slot = "written"};
-    agon_status s = *words ? store_add_text(r->a->store, &t, &id) : AGON_OK;
+    if (!s && *words)
+        s = store_add_text(r->a->store, &t, &id);
     if (!s) {
         *ids = json_pack("{ss}", "text", id.text);
         s = json_made(r->a->ctx, *ids);

@@ -139,7 +139,7 @@ AGON_MUST_CHECK agon_status store_add_template(store *s, const template_record *
 
 /* id: the content hash (base id and adapter, or full weights), 64 digits. Adding the same again is nothing new. */
 typedef struct version_record {
-    const char *run, *id, *parent, *role; /* role: base, learner, critic, attacker, control */
+    const char *run, *id, *parent, *role; /* role: base, learner, critic, attacker, control, external (played elsewhere: meta says by whom) */
     int64_t iteration;
     const char *object;    /* hash of the adapter or weights in objects/; NULL for a base read from `path` */
     const char *path;      /* where the base's file is */

@@ -392,7 +392,7 @@ agon_status store_add_version(store *s, const version_record *r) {
     put_text(&c, "run", r->run);
     put_int(&c, "iteration", r->iteration);
     put_text(&c, "parent", r->parent);
-    need_word(&c, "role", r->role, "base learner critic attacker control");
+    need_word(&c, "role", r->role, "base learner critic attacker control external");
     put_text(&c, "object", r->object);
     put_text(&c, "path", r->path);
     put_text(&c, "base", r->base);

@@ -220,9 +220,12 @@ static agon_status find_arms(store *s, const char *run, json_t **out) {
     "SELECT json_extract(result, '$.attacker') AS attacker_json FROM step WHERE run = ?1 AND path = 'begin' AND item = ''" \
     " AND json_extract(result, '$.attacker') IS NOT NULL"
 
+/* Who plays roles of the run from elsewhere. */
+#define EXTERNALS_SQL "SELECT json_extract(result, '$.externals') AS externals_json FROM step WHERE run = ?1 AND path = 'begin' AND item = '' AND json_extract(result, '$.externals') IS NOT NULL"
+
 agon_status store_status(store *s, const char *run, json_t **out) {
     json_t *row = NULL, *versions = NULL, *others = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *audits = NULL, *waiting = NULL,
-           *arms = NULL, *attacker = NULL, *result = NULL;
+           *arms = NULL, *attacker = NULL, *externals = NULL, *result = NULL;
     agon_status status = find_run(s, run, &row);
     const char *id = status ? NULL : json_string_value(json_object_get(row, "id"));
     if (!status)
@@ -250,14 +253,16 @@ agon_status store_status(store *s, const char *run, json_t **out) {
         status = find_arms(s, id, &arms);
     if (!status)
         status = query_one(s, ATTACKER_SQL, id, &attacker);
+    if (!status)
+        status = query_one(s, EXTERNALS_SQL, id, &externals);
     if (!status) {
-        result = json_pack("{sO ss sO sO sO sO sO sO sO sO sO? sO? sO sO? sO?}", "run", json_object_get(row, "name"), "state",
+        result = json_pack("{sO ss sO sO sO sO sO sO sO sO sO? sO? sO sO? sO? sO?}", "run", json_object_get(row, "name"), "state",
                            state_of(s, row), "iteration", json_object_get(row, "iteration"), "stage",
                            json_object_get(row, "stage"), "versions", versions, "labels", labels, "audits", audits, "tokens", tokens,
                            "counters", counters, "other_versions", others, "updated_ms",
                            json_object_get(row, "updated_ms"), "progress", json_object_get(row, "data"), "answers_waiting",
                            json_object_get(json_array_get(waiting, 0), "n"), "arms", arms, "attacker",
-                           json_object_get(json_array_get(attacker, 0), "attacker"));
+                           json_object_get(json_array_get(attacker, 0), "attacker"), "externals", json_object_get(json_array_get(externals, 0), "externals"));
         if (!result)
             status = ctx_no_memory(s->ctx);
     }
@@ -265,6 +270,7 @@ agon_status store_status(store *s, const char *run, json_t **out) {
         *out = result;
     json_decref(row);
     json_decref(attacker);
+    json_decref(externals);
     json_decref(versions);
     json_decref(others);
     json_decref(labels);

@@ -34,6 +34,16 @@ file "$(cat url)" ", timeout: 20, per_minute: 100000"
 run 0 env RUN_KEY=secret "$agon" run run.yaml --quiet
 [ -s questions ] || fail "the server was not asked"
 run 0 env -u RUN_KEY "$agon" verify --workspace run.agon
+# What it said is its own word, not that of a version which was never asked.
+run 0 "$agon" status --workspace run.agon
+says out "^critic played elsewhere: [0-9a-f]{12} \(remote http://127.0.0.1:[0-9]+/v1, judge-7\)\$"
+player=$(sed -n 's/^critic played elsewhere: \([0-9a-f]*\) .*/\1/p' out)
+run 0 "$agon" log --workspace run.agon --n 0
+has out "the critic is played elsewhere: remote $(cat url) judge-7; what it says comes from version $player"
+run 0 "$agon" why "$player" --workspace run.agon
+has out "role: external"
+has out "name: judge-7"
+if grep -rq secret run.agon/agon.db; then fail "the key is in the workspace"; fi
 sed -i 's/judge-7/judge-8/' run.yaml
 run 7 env RUN_KEY=secret "$agon" run run.yaml --quiet
 says err "begun with another value of 'critic'"; one_sentence

@@ -283,9 +283,14 @@ static void loop__begun_with_the_first_check_of_rewordings__goes_on_with_it(void
     json_decref(run_well(x, yaml));
     begin_with_rules(x, 8);
     json_decref(run_well(x, arena_printf(x->memory, "name: old%s", strchr(yaml, '\n'))));
-    for (int old = 0; old < 2; old++)
+    for (int old = 0; old < 2; old++) {
+        const char *run = arena_printf(x->memory, "run = (SELECT id FROM run WHERE name = '%s')", old ? "old" : "own");
         assert_int_equal(stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM step_item WHERE path LIKE '%%/vary' AND json_extract(result, '$.ids.task') IS NOT NULL"
-                                                                " AND run = (SELECT id FROM run WHERE name = '%s')", old ? "old" : "own")), old ? 2 : 0);
+                                                                " AND %s", run)), old ? 2 : 0);
+        /* and before rules 23 a script's answers were the base's */
+        assert_int_equal(stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM text WHERE kind = 'response' AND producer IN (SELECT id FROM model_version WHERE role = '%s')"
+                                                                " AND %s", old ? "base" : "external", run)), old ? 6 : 4); /* with its two rewordings */
+    }
     stand_free(x);
 }
 
