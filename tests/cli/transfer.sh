@@ -95,7 +95,7 @@ mkdir -p cache/agon/models/.mine.999999998.part cache/agon/models/.mine.01234567
 : >cache/agon/models/.mine.999999998.part/config.json
 : >cache/agon/models/.mine.$$.part
 living=.mine.0123456789abcdef.part # of an import whose process has no number here: in another container, say
-flock "cache/agon/models/$living" sleep 600 &
+(exec 9<"cache/agon/models/$living" && flock 9 && exec sleep 60) >/dev/null 2>&1 &
 holder=$!
 while flock -n "cache/agon/models/$living" true; do sleep 0.1; done
 run 0 "$agon" import plain.gguf --name mine --json
