@@ -1071,6 +1071,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_experiment(agon_ctx *ctx, const char *
  * the same model was there. AGON_EINVAL: a bad name, or another model has it, be it by a file of its tokenizer,
  * template or generation_config.json only. */
 AGON_API AGON_MUST_CHECK agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json);
+/* The same without a second copy: hard links to the files, where the file system has them. Who writes into one of them in place changes the model. */
+AGON_API AGON_MUST_CHECK agon_status agon_import_linked(agon_ctx *ctx, const char *path, const char *name, char **json);
 
 /* Writes a model. format "hf" (folder) or "gguf": with the adapter merged into it, dtype "f32", "f16", "bf16" (NULL:
  * bf16), and for gguf "q8_0"; "peft": the adapter itself (dtype NULL). *json new: {"path", "format", "dtype",

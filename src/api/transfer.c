@@ -27,6 +27,7 @@ typedef struct importing {
     agon_ctx *ctx;
     char source[PATH_MAX];
     const char *name;
+    bool linked;
     char *folder, *target, *temporary; /* cache/models, .../NAME, .../.NAME.HEX.part */
     weights *w;
     tokenizer *t;
@@ -103,8 +104,7 @@ static agon_status check_source(importing *im) {
 
 /* ---- import: copying --------------------------------------------------------------------------------------- */
 
-/* r's bytes into a new file: shared with it until one of both is written to, where the file system can do that, or else copied. Never a second name of
- * somebody's file, which would change when that is written to in place. */
+/* r's bytes into a new file: shared with it until one of both is written to, where the file system can do that, or else copied. */
 static agon_status fill_file(importing *im, const byte_reader *r, int fd, const char *to) {
     enum { PIECE = 1 << 20 };
     agon_status s = AGON_OK;
@@ -136,12 +136,13 @@ static agon_status take_file(importing *im, const char *from, const char *to, in
     agon_status s = byte_reader_open(im->ctx, from, &r);
     if (s)
         return s;
-    const int fd = open(to, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+    const bool linked = im->linked && linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW) == 0;
+    const int fd = linked ? open(to, O_RDONLY | O_CLOEXEC) : open(to, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
     if (fd < 0)
         s = file_fail(im->ctx, to, "creating");
     if (fd >= 0)
         (void)flock(fd, LOCK_EX | LOCK_NB); /* for sweep_killed */
-    if (!s)
+    if (!s && !linked)
         s = fill_file(im, &r, fd, to);
     im->bytes += r.size;
     byte_reader_close(&r);
@@ -334,9 +335,8 @@ static json_t *describe_import(const importing *im) {
                      (json_int_t)im->bytes, "chat_template", chat_template_name(im->t));
 }
 
-agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json) {
-    FP_ENVIRONMENT();
-    importing im = {.ctx = ctx};
+static agon_status import(agon_ctx *ctx, const char *path, const char *name, bool linked, char **json) {
+    importing im = {.ctx = ctx, .linked = linked};
     char own_name[256];
     agon_status s = OPTIONS_GIVEN(ctx, {"the path to import", path, 1}, {"the place for the answer", json, 1});
     if (s)
@@ -358,6 +358,16 @@ agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char 
     free(im.target);
     free(im.temporary);
     return s;
+}
+
+agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json) {
+    FP_ENVIRONMENT();
+    return import(ctx, path, name, false, json);
+}
+
+agon_status agon_import_linked(agon_ctx *ctx, const char *path, const char *name, char **json) {
+    FP_ENVIRONMENT();
+    return import(ctx, path, name, true, json);
 }
 
 /* ---- export ------------------------------------------------------------------------------------------------- */

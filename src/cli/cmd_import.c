@@ -3,8 +3,8 @@
 
 static int run(int argc, char **argv) {
     const char *path = NULL, *name = NULL;
-    bool json = false;
-    const option_spec specs[] = {{.name = "--name", .text = &name}, {.name = "--json", .flag = &json}, {0}};
+    bool json = false, linked = false;
+    const option_spec specs[] = {{.name = "--name", .text = &name}, {.name = "--link", .flag = &linked}, {.name = "--json", .flag = &json}, {0}};
     size_t n;
     int code;
     if (!parse_options(&command_import, argc, argv, specs, &path, 1, &n, &code))
@@ -17,7 +17,7 @@ static int run(int argc, char **argv) {
     char *text = NULL;
     if (!ctx)
         return EXIT_SYSTEM;
-    agon_status s = agon_import(ctx, path, name, &text);
+    agon_status s = (linked ? agon_import_linked : agon_import)(ctx, path, name, &text);
     json_t *j = take_answer("import", ctx, s, text, json, &code);
     if (j)
         printf_safe(stdout, "%s: %s, %.1f million parameters, chat template %s, id %.16s\nuse it as --model %s\n", member_text(j, "name"),
@@ -32,10 +32,11 @@ static int run(int argc, char **argv) {
 const command command_import = {
     "import",
     "a model file or folder into the cache, under a name",
-    "import PATH [--name N] [--json]\n\n"
+    "import PATH [--name N] [--link] [--json]\n\n"
     "Reads and checks every tensor and the tokenizer of a GGUF file or Hugging Face folder, then copies it into\n"
     "the cache folder (${XDG_CACHE_HOME:-~/.cache}/agon/models), whole or not at all.\n\n"
     "  --name N   how --model will call it (default: the file's name without .gguf)\n"
+    "  --link     hard links instead of copies, where that can be: who writes into the original changes the model\n"
     "  --json     {\"name\", \"path\", \"id\", \"architecture\", \"parameters\", \"bytes\", \"chat_template\"}; bytes 0: it was there\n\n"
     "  agon import Downloads/model.gguf --name mine && agon chat --model mine",
     run,

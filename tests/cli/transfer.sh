@@ -109,7 +109,11 @@ cp plain.gguf source.gguf
 run 0 "$agon" import source.gguf --name taken
 : >source.gguf
 same cache/agon/models/taken plain.gguf
-rm cache/agon/models/taken
+cp plain.gguf source.gguf
+run 0 "$agon" import source.gguf --name linked_one --link # asked for: another name of the same file
+count
+[ source.gguf -ef cache/agon/models/linked_one ] && [ ! cache/agon/models/taken -ef source.gguf ] || fail "--link makes no hard link"
+rm cache/agon/models/taken cache/agon/models/linked_one
 scored mine_out --model mine
 same base mine_out
 run 0 "$agon" import merged_hf

@@ -227,6 +227,7 @@ static agon_status call(fixture *f, int k, made *x, const char **what) {
         CALL(agon_train_online(V(f->ctx), V(f->m), V("grpo"), V(f->new_folder), &train, &online, NULL))
         CALL(agon_experiment(V(f->ctx), V(f->experiment), NULL, V(&x->text)))
         CALL(agon_import(V(f->ctx), V(f->nowhere), NULL, V(&x->text)))
+        CALL(agon_import_linked(V(f->ctx), V(f->nowhere), NULL, V(&x->text)))
         CALL(agon_export(V(f->ctx), V(f->m), NULL, V("gguf"), "f3", V(f->new_folder), V(&x->text)))
         CALL(agon_export_named(V(f->ctx), V(f->m), f->head, V("peft"), NULL, "", V(f->new_folder), V(&x->text)))
         CALL(agon_bench(V(f->ctx), V("nothing"), NULL, V(&x->text)))
