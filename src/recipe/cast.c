@@ -439,9 +439,7 @@ static agon_status begin_run(cast *c) {
 static void on_progress(void *arg, const actors_news *n) {
     cast *c = arg;
     const recipe_progress p = {.iteration = c->actors.iteration, .stage = n->stage, .done = n->done, .total = n->total, .unit = n->unit, .data = n->data};
-    if (n->message)
-        cast_say(c, json_incref((json_t *)(uintptr_t)n->data), "%s", n->message);
-    else if (c->observer)
+    if (c->observer)
         c->observer(c->observer_arg, &p);
 }
 

@@ -22,12 +22,11 @@ typedef struct actors_external {
     json_t *meta;           /* {"backend", and "url" and "name", "command" or "script"}; owned */
 } actors_external;
 
-/* What is told while a stage is under way: how far it is, or a line for the log. */
+/* What is told while a stage is under way: how far it is. */
 typedef struct actors_news {
     const char *stage;
     size_t done, total; /* in units */
     const char *unit;
-    const char *message; /* the line; NULL: how far */
     const json_t *data;  /* figures; NULL: none */
 } actors_news;
 

@@ -1,5 +1,5 @@
 /* The durable training step, see train_version.h. The result names the version and nothing that an interruption could change: losses and
- * rates go to the live view, the last one to the log. */
+ * rates go to the live view and the events of the process that takes the step. */
 #include "step/train_version.h"
 #include "base/ctx.h"
 #include "base/numerics.h"
@@ -120,30 +120,15 @@ typedef struct training {
     const json_t *input;
     const example *examples;
     size_t n;
-    train_progress last; /* step 0: none by this process */
 } training;
 
 static agon_status on_step(void *arg, const train_progress *p) {
-    training *t = arg;
+    const training *t = arg;
     json_t *data = json_pack("{sf sf sf}", "loss", p->loss, "grad_norm", p->grad_norm, "lr", p->lr);
     actors_progress(t->a, &(actors_news){.stage = strcmp(t->plan->role, "critic") == 0 ? "train critic" : "train", .done = p->step, .total = p->n_steps, .unit = "steps",
                                          .data = data});
     json_decref(data);
-    t->last = (train_progress){.step = p->step, .n_steps = p->n_steps, .loss = p->loss};
     return ctx_check_interrupt(t->a->ctx);
-}
-
-/* What the last step said, which does not depend on interruptions; nothing where an earlier process took it. */
-static void say_trained(const training *t) {
-    char message[160];
-    if (t->last.step == 0)
-        return;
-    snprintf(message, sizeof message, "%s trained by %s on %zu examples: %zu steps, loss %.4f at the last", t->plan->role, t->plan->objective, t->n,
-             t->last.n_steps, t->last.loss);
-    json_t *data = json_pack("{s{ss ss sI sI sf}}", "training", "role", t->plan->role, "objective", t->plan->objective, "examples", (json_int_t)t->n, "steps",
-                             (json_int_t)t->last.n_steps, "loss", t->last.loss);
-    actors_progress(t->a, &(actors_news){.message = message, .data = data});
-    json_decref(data);
 }
 
 static agon_status on_checkpoint(void *arg, size_t step, const byte_stream *state) {
@@ -293,8 +278,6 @@ static agon_status run_training(void *arg, json_t **result) {
         s = store_settle(a->store, run_id(a->run), "tokens.trained", trained_tokens(d, plan->epochs));
     if (!s)
         s = add_version(t, trained, result);
-    if (!s)
-        say_trained(t);
     byte_reader_close(&resume);
     adapter_free(trained);
     dataset_free(d);
@@ -336,7 +319,7 @@ agon_status train_version(actors *a, const char *path, const example *examples, 
                           char version[STORE_ID_SIZE]) {
     json_t *input = plan_json(examples, n, plan), *result = NULL;
     const step_key key = {.path = path, .kind = "train"};
-    training t = {a, &key, plan, input, examples, n, {0}};
+    training t = {a, &key, plan, input, examples, n};
     agon_status s = a->model ? step_once(a->run, &key, input, run_training, &t, &result)
                              : ctx_fail(a->ctx, AGON_EUNSUPPORTED,
                                         "training needs the local model; give learner or critic 'backend: local'");

@@ -29,9 +29,6 @@ says out '"event":"summary"'
 version=$(sed -n 's/.*"version":{"id":"\([0-9a-f]*\)".*/\1/p' out | tail -1)
 [ -n "$version" ] || fail "no version"
 says out '"event":"progress",.*"stage":"train","done":2000,"total":2000,"unit":"steps","data":\{"loss":[0-9.e-]+,"grad_norm":[0-9.e-]+,"lr":[0-9.e-]+\}'
-says out '"stage":"train",.*"message":"learner trained by bt on 60 examples: 2000 steps, loss [0-9.]+ at the last","data":\{"training":\{"role":"learner","objective":"bt","examples":60,"steps":2000,"loss":'
-run 0 "$agon" log --workspace whole.agon
-says out 'learner trained by bt on 60 examples: 2000 steps, loss [0-9.]+ at the last'
 run 0 "$agon" verify --workspace whole.agon
 run 0 "$agon" export --model "$tiny" --adapter "whole.agon:$version" --format peft --output reward
 printf '{"prompt":"say 3","completion":"the number 3"}\n{"prompt":"say 3","completion":"no no"}\n' >ask.jsonl
