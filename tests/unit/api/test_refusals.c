@@ -289,8 +289,10 @@ static void contexts__go_on_once_an_interruption_is_taken_back(void **state) {
     const agon_generate_request r = {.text = "a", .n_samples = 1, .sampling = &s};
     agon_completion out;
     agon_interrupt(f->ctx);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         assert_int_equal(agon_generate(f->ctx, f->m, &r, 1, NULL, &out), AGON_EINTERRUPTED);
+        agon_completion_free(&out); /* what it had begun */
+    }
     agon_interrupt_clear(f->ctx);
     assert_ok(f->ctx, agon_generate(f->ctx, f->m, &r, 1, NULL, &out));
     agon_completion_free(&out);
