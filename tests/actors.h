@@ -5,6 +5,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "role/prompt.h"
 #include "step/items.h"
 #include "step/work.h"
 #include "test.h"
@@ -138,6 +139,24 @@ static inline const char *write_file(stand *x, const char *name, const char *tex
     fputs(text, f);
     assert_int_equal(fclose(f), 0);
     return path;
+}
+
+static inline agon_status stand_add_templates(void *arg, json_t **result) {
+    stand *x = arg;
+    for (size_t i = 0; i < prompt_n_templates(); i++) {
+        const prompt_template *t = prompt_template_at(i);
+        const template_record r = {t->name, t->version, t->role, t->body};
+        assert_ok(x->ctx, store_add_template(x->store, &r, NULL));
+    }
+    *result = json_true();
+    return AGON_OK;
+}
+
+/* The step "begin": the templates that rewordings and critiques are recorded with. */
+static inline void stand_begin(stand *x) {
+    const step_key key = {.path = "begin"};
+    json_t *result = NULL;
+    assert_ok(x->ctx, step_once(x->run, &key, json_true(), stand_add_templates, x, &result));
 }
 
 #endif

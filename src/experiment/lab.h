@@ -109,6 +109,8 @@ AGON_MUST_CHECK agon_status lab_plot(const lab *l, const char *name, const plot_
 AGON_MUST_CHECK agon_status lab_open_model(const lab *l, const char *key, model **out, char id[HASH_HEX_SIZE]);
 /* The same of a model by its own name or path. */
 AGON_MUST_CHECK agon_status lab_open_named(const lab *l, const char *name, model **out, char id[HASH_HEX_SIZE]);
+/* Opens the adapter on m whose folder this option names, *out new; id, the model's, becomes that of both. "": *out stays, and id. */
+AGON_MUST_CHECK agon_status lab_open_adapter(const lab *l, const char *key, model *m, char id[HASH_HEX_SIZE], adapter **out);
 /* Says what an experiment with a model of the user's will take of memory; AGON_ENOMEM where it cannot be had. */
 AGON_MUST_CHECK agon_status lab_admit(lab *l, const forecast *f);
 
@@ -233,6 +235,8 @@ AGON_MUST_CHECK agon_status lab_judge(agon_ctx *ctx, const lab_model *m, const s
  * the items with the model's answer; log_prob [n] (NULL: not wanted) the mean log_prob of its tokens at that temperature (0: 1). */
 AGON_MUST_CHECK agon_status lab_complete(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n,
                                          double temperature, uint64_t seed, sequence_item *out, double *log_prob);
+/* Of true statements of the settings' family: the share whose source is completed rightly when greedy, and the mean probability of the right answer. */
+AGON_MUST_CHECK agon_status lab_skill(const lab *l, agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, double *greedy, double *likely);
 /* Summed log_prob of the answers given their sources, [n]. */
 AGON_MUST_CHECK agon_status lab_score(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, double *out);
 /* log_prob of each token of the answers given all before it, by its place in the item, out [n, SEQUENCE_MAX]; 0 elsewhere. */

@@ -105,6 +105,22 @@ agon_status lab_open_named(const lab *l, const char *name, model **out, char id[
     return s;
 }
 
+agon_status lab_open_adapter(const lab *l, const char *key, model *m, char id[HASH_HEX_SIZE], adapter **out) {
+    const char *folder = json_string_value(json_object_get(l->settings, key));
+    char both[2 * HASH_HEX_SIZE], own[HASH_HEX_SIZE];
+    if (!*folder)
+        return AGON_OK;
+    agon_status s = adapter_open(l->ctx, m, folder, out);
+    if (s)
+        return ctx_prefix(l->ctx, s, "%s", key);
+    hash256 hash = adapter_hash(*out);
+    hash_hex(&hash, own);
+    snprintf(both, sizeof both, "%s %s", id, own);
+    hash = hash_text(both);
+    hash_hex(&hash, id);
+    return AGON_OK;
+}
+
 void lab_model_free(lab_model *x) {
     if (!x)
         return;
@@ -565,5 +581,21 @@ agon_status lab_complete(agon_ctx *ctx, const lab_model *x, const sequence_item 
             log_prob[i + k] = sums[k] / (double)(out[i + k].n - out[i + k].n_source);
     }
     asker_close(&a);
+    return s;
+}
+
+agon_status lab_skill(const lab *l, agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, double *greedy, double *likely) {
+    sequence_item *answers = malloc(n * sizeof *answers);
+    double *log_probs = malloc(n * sizeof *log_probs);
+    agon_status s = answers && log_probs ? lab_complete(ctx, m, items, n, 0, 0, answers, NULL) : no_memory(ctx);
+    if (!s)
+        s = lab_score(ctx, m, items, n, log_probs);
+    *greedy = *likely = 0;
+    for (size_t i = 0; i < n && !s; i++) {
+        *greedy += sequence_verify(l->family, answers[i].tokens, answers[i].n) / (double)n;
+        *likely += exp(log_probs[i]) / (double)n;
+    }
+    free(answers);
+    free(log_probs);
     return s;
 }

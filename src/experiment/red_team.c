@@ -80,23 +80,6 @@ static agon_status take_options(lab *l, void *arg) {
 
 /* ---- model and learner --------------------------------------------------------------------------------------- */
 
-static agon_status open_learner(red_team *x) {
-    lab *l = x->l;
-    const char *folder = json_string_value(json_object_get(l->settings, "learner_adapter"));
-    if (!*folder)
-        return AGON_OK;
-    agon_status s = adapter_open(l->ctx, x->m, folder, &x->learner);
-    if (s)
-        return ctx_prefix(l->ctx, s, "learner_adapter");
-    char both[2 * HASH_HEX_SIZE], own[HASH_HEX_SIZE];
-    hash256 id = adapter_hash(x->learner);
-    hash_hex(&id, own);
-    snprintf(both, sizeof both, "%s %s", x->base, own);
-    id = hash_text(both);
-    hash_hex(&id, x->base);
-    return AGON_OK;
-}
-
 static agon_status open_all(red_team *x) {
     lab *l = x->l;
     agon_status s = arena_new(l->ctx, 0, &x->memory);
@@ -105,7 +88,7 @@ static agon_status open_all(red_team *x) {
     if (!s)
         s = lab_open_model(l, "model", &x->m, x->model);
     memcpy(x->base, x->model, sizeof x->base);
-    return s ? s : open_learner(x);
+    return s ? s : lab_open_adapter(x->l, "learner_adapter", x->m, x->base, &x->learner);
 }
 
 static void close_all(red_team *x) {

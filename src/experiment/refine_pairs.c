@@ -122,20 +122,7 @@ static agon_status write_corpus(const workshop *x, agon_ctx *ctx, size_t seed, s
 }
 
 static agon_status measure(const workshop *x, agon_ctx *ctx, const lab_model *m, result *out) {
-    sequence_item *answers = malloc(x->n_test * sizeof *answers);
-    double *log_probs = malloc(x->n_test * sizeof *log_probs);
-    agon_status s = answers && log_probs ? lab_complete(ctx, m, x->test, x->n_test, 0, 0, answers, NULL)
-                                         : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    if (!s)
-        s = lab_score(ctx, m, x->test, x->n_test, log_probs);
-    *out = (result){0, 0};
-    for (size_t i = 0; i < x->n_test && !s; i++) {
-        out->greedy += sequence_verify(x->l->family, answers[i].tokens, answers[i].n) / (double)x->n_test;
-        out->likely += exp(log_probs[i]) / (double)x->n_test;
-    }
-    free(answers);
-    free(log_probs);
-    return s;
+    return lab_skill(x->l, ctx, m, x->test, x->n_test, &out->greedy, &out->likely);
 }
 
 /* ---- attempts ---------------------------------------------------------------------------------------------------- */

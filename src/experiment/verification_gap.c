@@ -182,22 +182,6 @@ static agon_status open_judge(gap *x, size_t i) {
     return identify(x, i, id);
 }
 
-static agon_status open_learner(gap *x) {
-    const char *folder = json_string_value(json_object_get(x->l->settings, "learner_adapter"));
-    char both[2 * HASH_HEX_SIZE], own[HASH_HEX_SIZE];
-    if (!*folder)
-        return AGON_OK;
-    agon_status s = adapter_open(x->l->ctx, x->m, folder, &x->learner);
-    if (s)
-        return ctx_prefix(x->l->ctx, s, "learner_adapter");
-    hash256 id = adapter_hash(x->learner);
-    hash_hex(&id, own);
-    snprintf(both, sizeof both, "%s %s", x->base, own);
-    id = hash_text(both);
-    hash_hex(&id, x->base);
-    return AGON_OK;
-}
-
 static void close_all(gap *x) {
     gap_queries_free(x);
     for (size_t i = 0; i < x->n_judges; i++) {
@@ -217,7 +201,7 @@ static agon_status open_all(gap *x) {
     if (!s)
         s = lab_open_model(x->l, "model", &x->m, x->base);
     if (!s)
-        s = open_learner(x);
+        s = lab_open_adapter(x->l, "learner_adapter", x->m, x->base, &x->learner);
     if (!s)
         s = backend_local_new(x->l->ctx, x->m, 0, &x->self);
     for (size_t i = 0; i < x->n_judges && !s; i++)

@@ -4,17 +4,6 @@
 #include "role/prompt.h"
 #include "step/trust.h"
 
-static agon_status add_templates(void *arg, json_t **result) {
-    stand *x = arg;
-    for (size_t i = 0; i < prompt_n_templates(); i++) {
-        const prompt_template *t = prompt_template_at(i);
-        const template_record r = {t->name, t->version, t->role, t->body};
-        assert_ok(x->ctx, store_add_template(x->store, &r, NULL));
-    }
-    *result = json_true();
-    return AGON_OK;
-}
-
 static void play_elsewhere(stand *x) {
     static const char *const roles[] = {"attacker", "learner", "critic"};
     for (size_t i = 0; i < 3; i++)
@@ -25,14 +14,12 @@ static void play_elsewhere(stand *x) {
 static void work(stand *x) {
     const attacker_kinds all = attacker_all_kinds();
     const ask_options ask = {.version = "base", .kind = "response", .samples = 1, .max_tokens = 8};
-    const step_key key = {.path = "begin"};
     const size_t first = 0;
     trust_table t = {.critic = "base", .n_families = 1};
     size_t n_rejected = 0, n_decided = 0;
-    json_t *result = NULL;
     backend *attacker = NULL;
     t.families[0] = (trust){.family = "arithmetic", .n = 1, .pass = {.lambda = 0.5}, .fail = {.abstain = true}};
-    assert_ok(x->ctx, step_once(x->run, &key, json_true(), add_templates, x, &result));
+    stand_begin(x);
     stand_draw(x, "q", "arithmetic", "two_digit_sum", 1);
     json_t *script = json_pack("{s{s[o]}}", "answers", x->queries.items[0].id, json_sprintf("Please tell me: %s", x->queries.items[0].text));
     assert_ok(x->ctx, backend_scripted_new(x->ctx, script, &attacker));

@@ -31,23 +31,6 @@ static void attacker_and_judge(int fd, int i, const char *request) {
     }
 }
 
-static agon_status add_templates(void *arg, json_t **result) {
-    stand *x = arg;
-    for (size_t i = 0; i < prompt_n_templates(); i++) {
-        const prompt_template *t = prompt_template_at(i);
-        const template_record r = {t->name, t->version, t->role, t->body};
-        assert_ok(x->ctx, store_add_template(x->store, &r, NULL));
-    }
-    *result = json_true();
-    return AGON_OK;
-}
-
-static void begin(stand *x) {
-    const step_key key = {.path = "begin"};
-    json_t *result = NULL;
-    assert_ok(x->ctx, step_once(x->run, &key, json_true(), add_templates, x, &result));
-}
-
 static size_t vary(stand *x, size_t first, size_t n_queries) {
     const attacker_kinds all = attacker_all_kinds();
     size_t which[8], n_rejected = 0;
@@ -66,7 +49,7 @@ static void rewordings__remote__need_the_judge(void **state) {
     assert_ok(x->ctx, backend_remote_new(x->ctx, &o, &b));
     for (int again = 0; again < 2; again++) { /* the second time all is recorded, and the server is gone */
         x->actors.attacker = b;
-        begin(x);
+        stand_begin(x);
         size_t first = stand_draw(x, "q", "arithmetic", "two_digit_sum", 3);
         assert_int_equal(vary(x, first, 3), 2);
         assert_int_equal(x->queries.n, 4);
@@ -87,7 +70,7 @@ static void rewordings__remote__need_the_judge(void **state) {
 static void rewordings__not_remote__are_judged_by_the_program_alone(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
-    begin(x);
+    stand_begin(x);
     size_t first = stand_draw(x, "q", "arithmetic", "two_digit_sum", 1);
     json_t *script = json_pack("{s{s[o]}}", "answers", x->queries.items[0].id,
                                json_sprintf("Please tell me: %s", x->queries.items[0].text));
